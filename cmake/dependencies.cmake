@@ -1,0 +1,48 @@
+# Every library of others, as an imported target, found once. docs/dependencies.md says why each.
+#
+#   Arrow::arrow  Arrow::parquet  Arrow::compute  Arrow::s3  Arrow::flight  Arrow::dataset
+#   Boost::headers  Boost::json  Boost::url      static, 1.81
+#   XXHash::xxhash  Uring::uring                 static
+#   fmt::fmt  spdlog::spdlog  yaml-cpp  CLI11::CLI11  prometheus-cpp::core
+#   GTest::gtest  GTest::gtest_main
+
+# The project's own virtual environment, unless a wheel build brought its interpreter along.
+if(NOT Python_EXECUTABLE AND NOT SKBUILD)
+  set(Python_EXECUTABLE "${PROJECT_SOURCE_DIR}/.venv/bin/python")
+  if(NOT EXISTS "${Python_EXECUTABLE}")
+    message(FATAL_ERROR "There is no .venv here yet. Run `make setup` first, "
+                        "or pass -DPython_EXECUTABLE=/path/to/python with pyarrow installed.")
+  endif()
+endif()
+set(python_parts Interpreter)
+if(FLETCHING_PYTHON)
+  list(APPEND python_parts Development.Module)
+endif()
+find_package(Python 3.11 REQUIRED COMPONENTS ${python_parts})
+find_package(PyArrow REQUIRED)
+find_package(Threads REQUIRED)
+
+set(Boost_USE_STATIC_LIBS ON)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+if(FLETCHING_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+# fletching_plain_library(<target> <header> <archive>): for packages without CMake files.
+function(fletching_plain_library target header archive)
+  string(MAKE_C_IDENTIFIER "${target}" id)
+  find_path(${id}_INCLUDE ${header} REQUIRED)
+  find_library(${id}_LIBRARY ${archive} REQUIRED)
+  mark_as_advanced(${id}_INCLUDE ${id}_LIBRARY)
+  add_library(${target} STATIC IMPORTED GLOBAL)
+  set_target_properties(${target} PROPERTIES
+    IMPORTED_LOCATION "${${id}_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${${id}_INCLUDE}")
+endfunction()
+fletching_plain_library(XXHash::xxhash xxhash.h libxxhash.a)
+fletching_plain_library(Uring::uring liburing.h liburing.a)
