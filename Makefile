@@ -1,0 +1,115 @@
+# The verbs. `make help` lists them; each works on a fresh clone.
+#
+#   JOBS=2        compile jobs; default: all cores
+#   BUILD=path    another build folder, e.g. BUILD=build/mine make test-segment
+#   ROOMS="base;io"  configure only these rooms, e.g. while others are half written
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+JOBS ?= $(shell nproc)
+BUILD ?= build/dev
+ROOMS ?=
+PY := .venv/bin/python
+# 1,000 lines of one .cc file say more than 20 half-finished ones: stop at the first failure.
+NINJA_FLAGS ?=
+CTEST := ctest --output-on-failure --no-tests=error -j$(JOBS)
+B ?=
+F ?=
+S ?= 60
+
+# $(call configure,preset,folder) is quick when nothing changed; $(call compile,folder,targets)
+configure = cmake --preset $(1) -B $(2) -DFLETCHING_ROOMS="$(ROOMS)" --log-level=WARNING >/dev/null
+compile = cmake --build $(1) -j$(JOBS) $(if $(2),--target $(2))
+
+.PHONY: build setup setup-dev demo test test-unit test-python lint fmt bench asan tsan fuzz serve \
+        wheel weigh mutants crash clean help
+
+build: setup-dev ## incremental dev build of everything
+	@$(call configure,dev,$(BUILD))
+	@$(call compile,$(BUILD))
+
+setup: ## Debian packages, .venv with pinned wheels: what building and the demo need
+	@tools/setup.sh build
+
+setup-dev:
+	@tools/setup.sh dev
+
+demo: setup ## real data in, features out: builds, loads, serves, reads back and checks every value
+	@$(call configure,release,build/release)
+	@$(call compile,build/release,fletchingd _native)
+	@FLETCHINGD=$(CURDIR)/build/release/bin/fletchingd PYTHONPATH=$(CURDIR)/build/release/python \
+	  $(PY) demo/flights.py
+
+test: build test-unit test-python ## unit tests, smoke runs of fuzzers and benchmarks, pytest
+
+test-unit: build
+	@cd $(BUILD) && $(CTEST)
+
+test-python: build
+	@FLETCHINGD=$(CURDIR)/$(BUILD)/bin/fletchingd PYTHONPATH=$(CURDIR)/$(BUILD)/python \
+	  $(PY) -m pytest -q $(wildcard tests python/tests) $(PYTEST_FLAGS)
+
+test-%: setup-dev ## one room: make test-segment, make test-api/http
+	@$(call configure,dev,$(BUILD))
+	@$(call compile,$(BUILD),fletching_$(subst /,_,$*)_test)
+	@$(BUILD)/bin/fletching_$(subst /,_,$*)_test --gtest_brief=1 $(GTEST_FLAGS)
+
+lint: setup-dev ## formatting, layers, budgets, spelling, Python style
+	@tools/lint.sh
+
+fmt: setup-dev ## put every source into its format
+	@tools/lint.sh --fix
+
+bench: ## B=read: measure in the release build; all benchmarks without B
+	@tools/setup.sh bench
+	@$(call configure,release,build/release)
+	@$(call compile,build/release)
+	@tools/bench.sh build/release "$(B)"
+
+asan: setup-dev ## unit tests and fuzz smoke runs: addresses and undefined behaviour
+	@$(call configure,asan,build/asan)
+	@$(call compile,build/asan)
+	@cd build/asan && ASAN_OPTIONS=$(ASAN) UBSAN_OPTIONS=print_stacktrace=1 $(CTEST) -L 'unit|fuzz_smoke'
+ASAN := detect_stack_use_after_return=1:strict_string_checks=1
+
+tsan: setup-dev ## unit tests: data races
+	@$(call configure,tsan,build/tsan)
+	@$(call compile,build/tsan)
+	@cd build/tsan && TSAN_OPTIONS=$(TSAN) $(CTEST) -L unit
+# The wheel's libraries are not instrumented, so what they do among themselves cannot be judged.
+TSAN := ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
+
+fuzz: ## F=segment_reader S=60: one fuzzer for S seconds; every fuzzer without F
+	@tools/setup.sh fuzz
+	@$(call configure,fuzz,build/fuzz)
+	@$(call compile,build/fuzz,$(if $(F),$(F)_fuzz))
+	@tools/fuzz.sh build/fuzz "$(F)" $(S)
+
+serve: setup ## run fletchingd on ./data; ARGS="--http 127.0.0.1:8080" and so on
+	@$(call configure,release,build/release)
+	@$(call compile,build/release,fletchingd)
+	@build/release/bin/fletchingd $(or $(ARGS),--data-dir data)
+
+crash: build ## CYCLES=200: kill -9 under load, reopen, compare; SEED= repeats one
+	@FLETCHINGD=$(CURDIR)/$(BUILD)/bin/fletchingd PYTHONPATH=$(CURDIR)/$(BUILD)/python \
+	  FLETCHING_CRASH_CYCLES=$(or $(CYCLES),200) $(PY) -m pytest -q -s tests/crash $(PYTEST_FLAGS)
+
+mutants: setup-dev ## seeded faults, each of which a test must catch; M=name for one
+	@$(PY) tools/mutants.py --jobs $(JOBS) $(M)
+
+wheel: setup-dev ## dist/*.whl
+	@$(PY) -m pip wheel . --no-deps --no-build-isolation -w dist
+
+weigh: setup-dev ## the heaviest sources after preprocessing
+	@$(call configure,dev,$(BUILD))
+	@$(PY) tools/weigh.py $(BUILD)
+
+clean: ## remove build results; .venv stays
+	@rm -rf build dist
+
+help: ## this list
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | \
+	  awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
