@@ -4,19 +4,18 @@
 //   segment_reader_fuzz tests/corpus/segment_reader [--runs N] [--seed S] [--only I]
 //
 // Does not measure coverage and learns nothing between runs; `make fuzz` is for that.
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <filesystem>
 #include <random>
+#include <signal.h>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes);
@@ -30,7 +29,7 @@ constexpr size_t kInputBytesMax = 64 * 1024;
 constexpr unsigned kInputSecondsMax = 20;
 
 uint64_t seed = 0;
-int64_t run_index = -1;             // -1 while the corpus is replayed
+int64_t run_index = -1;  // -1 while the corpus is replayed
 char corpus_file[512] = "(none)";
 
 // Called on a fatal signal: only async-signal-safe calls from here on.
@@ -69,8 +68,17 @@ extern "C" void OnFatalSignal(int number) {
 size_t Below(Random& random, size_t limit) { return limit == 0 ? 0 : random() % limit; }
 
 void OverwriteNumber(Random& random, Input& input) {
-  static constexpr uint64_t kEdges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff,
-                                        0xffffffff, 0x7fffffffffffffff, 0xffffffffffffffff};
+  static constexpr uint64_t kEdges[] = {0,
+                                        1,
+                                        0x7f,
+                                        0x80,
+                                        0xff,
+                                        0x7fff,
+                                        0xffff,
+                                        0x7fffffff,
+                                        0xffffffff,
+                                        0x7fffffffffffffff,
+                                        0xffffffffffffffff};
   const uint64_t edge = kEdges[Below(random, std::size(kEdges))];
   const size_t width = size_t{1} << Below(random, 4);
   if (input.size() < width) return;
@@ -108,13 +116,27 @@ Input Mutate(Random& random, const std::vector<Input>& corpus) {
   for (size_t step = 0; step < steps; ++step) {
     const size_t at = Below(random, input.size());
     switch (Below(random, 7)) {
-      case 0: if (!input.empty()) input[at] ^= static_cast<uint8_t>(1u << Below(random, 8)); break;
-      case 1: if (!input.empty()) input[at] = static_cast<uint8_t>(random()); break;
-      case 2: OverwriteNumber(random, input); break;
-      case 3: InsertBytes(random, input); break;
-      case 4: EraseBytes(random, input); break;
-      case 5: input.resize(Below(random, input.size() + 1)); break;
-      default: Splice(random, corpus, input); break;
+      case 0:
+        if (!input.empty()) input[at] ^= static_cast<uint8_t>(1u << Below(random, 8));
+        break;
+      case 1:
+        if (!input.empty()) input[at] = static_cast<uint8_t>(random());
+        break;
+      case 2:
+        OverwriteNumber(random, input);
+        break;
+      case 3:
+        InsertBytes(random, input);
+        break;
+      case 4:
+        EraseBytes(random, input);
+        break;
+      case 5:
+        input.resize(Below(random, input.size() + 1));
+        break;
+      default:
+        Splice(random, corpus, input);
+        break;
     }
   }
   if (input.size() > kInputBytesMax) input.resize(kInputBytesMax);
@@ -158,10 +180,14 @@ int main(int argc, char** argv) {
   seed = std::random_device{}() % 1'000'000;
   for (int k = 1; k < argc; ++k) {
     const bool has_value = k + 1 < argc;
-    if (strcmp(argv[k], "--runs") == 0 && has_value) runs = strtoll(argv[++k], nullptr, 10);
-    else if (strcmp(argv[k], "--seed") == 0 && has_value) seed = strtoull(argv[++k], nullptr, 10);
-    else if (strcmp(argv[k], "--only") == 0 && has_value) only = strtoll(argv[++k], nullptr, 10);
-    else folder = argv[k];
+    if (strcmp(argv[k], "--runs") == 0 && has_value)
+      runs = strtoll(argv[++k], nullptr, 10);
+    else if (strcmp(argv[k], "--seed") == 0 && has_value)
+      seed = strtoull(argv[++k], nullptr, 10);
+    else if (strcmp(argv[k], "--only") == 0 && has_value)
+      only = strtoll(argv[++k], nullptr, 10);
+    else
+      folder = argv[k];
   }
   if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(&SayWhichInput);
   for (int number : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGALRM}) {
