@@ -13,8 +13,6 @@ JOBS ?= $(shell nproc)
 BUILD ?= build/dev
 ROOMS ?=
 PY := .venv/bin/python
-# 1,000 lines of one .cc file say more than 20 half-finished ones: stop at the first failure.
-NINJA_FLAGS ?=
 CTEST := ctest --output-on-failure --no-tests=error -j$(JOBS)
 B ?=
 F ?=
@@ -50,7 +48,7 @@ test-unit: build
 
 test-python: build
 	@FLETCHINGD=$(CURDIR)/$(BUILD)/bin/fletchingd PYTHONPATH=$(CURDIR)/$(BUILD)/python \
-	  $(PY) -m pytest -q $(wildcard tests python/tests) $(PYTEST_FLAGS)
+	  $(PY) -m pytest -q $(PYTEST_FLAGS)
 
 test-%: setup-dev ## one room: make test-segment, make test-api/http
 	@$(call configure,dev,$(BUILD))
@@ -80,7 +78,7 @@ tsan: setup-dev ## unit tests: data races
 	@$(call compile,build/tsan)
 	@cd build/tsan && TSAN_OPTIONS=$(TSAN) $(CTEST) -L unit
 # The wheel's libraries are not instrumented, so what they do among themselves cannot be judged.
-TSAN := ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
+TSAN := ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=50
 
 fuzz: ## F=segment_reader S=60: one fuzzer for S seconds; every fuzzer without F
 	@tools/setup.sh fuzz

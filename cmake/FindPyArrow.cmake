@@ -9,9 +9,11 @@
 file(STRINGS "${PROJECT_SOURCE_DIR}/requirements-build.txt" pin REGEX "^pyarrow==")
 string(REGEX MATCH "[0-9][0-9.]*" PyArrow_PINNED "${pin}")
 
-# Asking the interpreter takes half a second, so the answer is kept until interpreter or pin changes.
+# Asking the interpreter takes half a second, so the answer is kept until the interpreter, the pin
+# or the installed wheel (seen by its dist-info folder) changes.
 set(question "${Python_EXECUTABLE} ${PyArrow_PINNED}")
-if(NOT "${question}" STREQUAL "${PyArrow_QUESTION}" OR NOT EXISTS "${PyArrow_INCLUDE_DIR}/arrow/api.h")
+if(NOT "${question}" STREQUAL "${PyArrow_QUESTION}" OR
+   NOT EXISTS "${PyArrow_LIBRARY_DIR}/../pyarrow-${PyArrow_PINNED}.dist-info")
   execute_process(
     COMMAND "${Python_EXECUTABLE}" -c
       "import pyarrow as p; print(p.__version__, p.get_include(), p.get_library_dirs()[0], sep=';')"

@@ -17,6 +17,8 @@ function(fletching_python_module name)
   nanobind_add_module(${name} NB_STATIC NOMINSIZE NB_SUPPRESS_WARNINGS ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
   target_link_libraries(${name} PRIVATE fletching_warnings ${rooms} ${arg_PRIVATE} Arrow::arrow)
+  # Only PyInit is for others: what the rooms and Boost define stays out of sight of other modules.
+  target_link_options(${name} PRIVATE -Wl,--exclude-libs,ALL)
   set(package "${PROJECT_BINARY_DIR}/python/fletching")
   set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${package}"
                                            INSTALL_RPATH "$ORIGIN/../pyarrow")
