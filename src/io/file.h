@@ -1,0 +1,95 @@
+// Files as the store needs them: appended once, synced, renamed, mapped. Everything that touches a
+// disk goes through here, so faults can be injected and power loss simulated.
+//
+// Does not know what the bytes mean.
+//
+// What a crash leaves (the promise the real disk makes and SimFileSystem enforces):
+//   - bytes appended are durable after Sync of that file returned OK, and not before;
+//   - a created, renamed or removed name is durable after SyncFolder of its folder, not before;
+//   - Rename replaces an existing target atomically.
+// After a failed Sync the file is abandoned: nobody calls Sync on it again and believes the answer.
+// Errors everywhere: kUnavailable with path and errno text, kStorageFull for ENOSPC and EDQUOT.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fletching/status.h"
+
+#include "base/bytes.h"
+
+namespace fletching::io {
+
+// A file being written, from its start or its end on. Not thread-safe. Closed by the destructor.
+class AppendFile {
+ public:
+  virtual ~AppendFile() = default;
+  // Appends all pieces in order with as few system calls as possible. After an error the file is as
+  // it was before, and may be appended to again; where that could not be had, every later call
+  // fails as well, and the file is to be given up.
+  virtual Status Append(std::span<const ByteSpan> pieces) = 0;
+  Status Append(ByteSpan bytes) { return Append(std::span<const ByteSpan>(&bytes, 1)); }
+  // Reads back bytes that were appended. Errors: kUnavailable when the range is not there.
+  virtual Status ReadAt(uint64_t offset_bytes, std::span<uint8_t> target) = 0;
+  // Asks the disk to start writing what was appended so far; no promise, no wait.
+  virtual void StartWriteback() = 0;
+  // fdatasync: on return everything appended so far, and the size, is durable. After an error every
+  // later call but Close fails.
+  virtual Status Sync() = 0;
+  // Errors of close(2) matter (NFS, quota): call it before trusting the file.
+  virtual Status Close() = 0;
+  virtual uint64_t size_bytes() const = 0;
+};
+
+// A whole file mapped read-only. Threads: any. Lifetime: bytes() is valid as long as this object,
+// also after the file was removed or renamed.
+class MappedFile {
+ public:
+  virtual ~MappedFile() = default;
+  virtual ByteSpan bytes() const = 0;
+  virtual const std::string& path() const = 0;
+};
+
+// Held until destroyed; the operating system frees it when the process dies, however it dies.
+class FolderLock {
+ public:
+  virtual ~FolderLock() = default;
+};
+
+struct FolderEntry {
+  std::string name;
+  bool is_folder = false;
+  uint64_t size_bytes = 0;
+};
+
+// Threads: all methods, any thread.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  // Errors: kAlreadyExists when the path exists.
+  virtual Result<std::unique_ptr<AppendFile>> Create(const std::string& path) = 0;
+  // Errors: kNotFound.
+  virtual Result<std::shared_ptr<MappedFile>> Map(const std::string& path) = 0;
+  virtual Status Rename(const std::string& source, const std::string& target) = 0;
+  virtual Status Remove(const std::string& path) = 0;  // a file; kNotFound when absent
+  // With everything in it; kNotFound when absent. Not atomic: a crash may leave a part.
+  virtual Status RemoveFolder(const std::string& path) = 0;
+  // With parents; fine when it exists. Durable after SyncFolder of every folder that got a new
+  // name.
+  virtual Status MakeFolder(const std::string& path) = 0;
+  virtual Status SyncFolder(const std::string& path) = 0;
+  virtual Result<std::vector<FolderEntry>> List(const std::string& path) = 0;  // by name
+  virtual bool Exists(const std::string& path) = 0;
+  // Exclusive, not waiting. Writes our pid into the file. Errors: kLocked naming the holder's pid.
+  virtual Result<std::unique_ptr<FolderLock>> Lock(const std::string& path) = 0;
+};
+
+// The real disk. Lifetime: the process. Mappings of 2 MiB and more start at 2 MiB-aligned addresses
+// so that the kernel can use large folios; pieces are written as given (callers write 8 MiB or more
+// at a time).
+FileSystem* PosixFileSystem();
+
+}  // namespace fletching::io

@@ -1,0 +1,28 @@
+// MappedFile on the real disk.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "io/file.h"
+
+namespace fletching::io {
+
+class PosixMappedFile final : public MappedFile {
+ public:
+  static Result<std::shared_ptr<MappedFile>> Open(const std::string& path);
+  ~PosixMappedFile() override;
+
+  ByteSpan bytes() const override { return {start_, bytes_}; }
+  const std::string& path() const override { return path_; }
+
+ private:
+  PosixMappedFile(std::string path, const uint8_t* start, size_t bytes);
+
+  const std::string path_;
+  const uint8_t* start_;  // nullptr for an empty file, which cannot be mapped
+  size_t bytes_;
+};
+
+}  // namespace fletching::io
