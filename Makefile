@@ -69,13 +69,13 @@ bench: ## B=read: measure in the release build; all benchmarks without B
 
 asan: setup-dev ## unit tests and fuzz smoke runs: addresses and undefined behaviour
 	@$(call configure,asan,build/asan)
-	@$(call compile,build/asan)
+	@$(call compile,build/asan,fletching_tests fletching_fuzzers)
 	@cd build/asan && ASAN_OPTIONS=$(ASAN) UBSAN_OPTIONS=print_stacktrace=1 $(CTEST) -L 'unit|fuzz_smoke'
 ASAN := detect_stack_use_after_return=1:strict_string_checks=1
 
 tsan: setup-dev ## unit tests: data races
 	@$(call configure,tsan,build/tsan)
-	@$(call compile,build/tsan)
+	@$(call compile,build/tsan,fletching_tests)
 	@cd build/tsan && TSAN_OPTIONS=$(TSAN) $(CTEST) -L unit
 # The wheel's libraries are not instrumented, so what they do among themselves cannot be judged.
 TSAN := ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=50
@@ -83,7 +83,7 @@ TSAN := ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
 fuzz: ## F=segment_reader S=60: one fuzzer for S seconds; every fuzzer without F
 	@tools/setup.sh fuzz
 	@$(call configure,fuzz,build/fuzz)
-	@$(call compile,build/fuzz,$(if $(F),$(F)_fuzz))
+	@$(call compile,build/fuzz,$(if $(F),$(F)_fuzz,fletching_fuzzers))
 	@tools/fuzz.sh build/fuzz "$(F)" $(S)
 
 serve: setup ## run fletchingd on ./data; ARGS="--http 127.0.0.1:8080" and so on

@@ -16,6 +16,10 @@
 # Also here: fletching_program() for what is installed, fletching_test() for tests across rooms,
 # fletching_bench() and fletching_fuzz() for programs outside a room.
 
+# All unit test programs, all fuzz programs: what the sanitizer verbs build.
+add_custom_target(fletching_tests)
+add_custom_target(fletching_fuzzers)
+
 function(fletching_add_room folder)
   string(REGEX REPLACE "^src/" "" room "${folder}")
   if(FLETCHING_ROOMS AND NOT room IN_LIST FLETCHING_ROOMS)
@@ -97,6 +101,7 @@ function(fletching_test program)
   target_link_libraries(${program} PRIVATE fletching_warnings ${rooms} ${arg_LINK} Arrow::arrow
                                            GTest::gtest GTest::gtest_main Threads::Threads)
   target_compile_definitions(${program} PRIVATE FLETCHING_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  add_dependencies(fletching_tests ${program})
   add_test(NAME ${program} COMMAND ${program} --gtest_brief=1)
   set_tests_properties(${program} PROPERTIES LABELS unit TIMEOUT ${arg_TIMEOUT})
 endfunction()
@@ -117,6 +122,7 @@ function(fletching_fuzz source)
   target_include_directories(${program} PRIVATE "${PROJECT_SOURCE_DIR}/src")
   target_link_libraries(${program} PRIVATE fletching_warnings ${rooms} ${arg_LINK} Arrow::arrow
                                            Threads::Threads)
+  add_dependencies(fletching_fuzzers ${program})
   if(FLETCHING_FUZZ)
     target_link_options(${program} PRIVATE -fsanitize=fuzzer)
     return()
