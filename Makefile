@@ -23,7 +23,7 @@ configure = cmake --preset $(1) -B $(2) -DFLETCHING_ROOMS="$(ROOMS)" --log-level
 compile = cmake --build $(1) -j$(JOBS) $(if $(2),--target $(2))
 
 .PHONY: build setup setup-dev demo test test-unit test-python lint fmt bench asan tsan fuzz serve \
-        wheel weigh mutants crash clean help
+        wheel weigh mutants crash headers clean help
 
 build: setup-dev ## incremental dev build of everything
 	@$(call configure,dev,$(BUILD))
@@ -104,6 +104,10 @@ wheel: setup-dev ## dist/*.whl
 weigh: setup-dev ## the heaviest sources after preprocessing
 	@$(call configure,dev,$(BUILD))
 	@$(PY) tools/weigh.py $(BUILD)
+
+headers: setup-dev ## compile every header alone: none may lean on what its users include
+	@$(call configure,dev,$(BUILD))
+	@$(call compile,$(BUILD),all_verify_interface_header_sets)
 
 clean: ## remove build results; .venv stays
 	@rm -rf build dist
