@@ -27,13 +27,13 @@ struct ColumnSchema {
 };
 
 struct TableSchema {
-  std::vector<ColumnSchema> columns;  // in declared order, key columns among them
-  std::vector<std::string> key;       // names of the key columns, in key order; at least one
+  std::vector<ColumnSchema> columns = {};  // in declared order, key columns among them
+  std::vector<std::string> key = {};  // names of the key columns, in key order; at least one
   // Name of a timestamp column, or empty: then the order of commits decides which row wins.
-  std::string event_time;
+  std::string event_time = {};
   int64_t ttl_ms = 0;  // 0 = rows never expire; counted from event time, else from commit time
   // Uninterpreted by the engine; doors keep their dialect here (for example how it was created).
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> metadata = {};
 
   // nullptr when there is no such column. Lifetime: that of this schema.
   const ColumnSchema* Find(std::string_view name) const;

@@ -9,7 +9,9 @@
 
 #include <gtest/gtest.h>
 
+#include "io/fault_file_system.h"
 #include "io/file.h"
+#include "io/sim_file_system.h"
 #include "io/test_folder.h"
 
 namespace fletching::io {
@@ -26,6 +28,31 @@ struct RealDisk final : Subject {
   FileSystem* fs() override { return PosixFileSystem(); }
   std::string folder() override { return place.path(); }
   TestFolder place;
+};
+
+struct SimDisk : Subject {
+  FileSystem* fs() override { return &sim; }
+  std::string folder() override {
+    EXPECT_TRUE(sim.MakeFolder("/data").ok());
+    return "/data";
+  }
+  SimFileSystem sim;
+};
+
+struct UnspoiledDisk final : SimDisk {
+  FileSystem* fs() override { return &fault; }
+  FaultFileSystem fault{&sim};
+};
+
+// After a power loss the disk must be as good as before.
+struct RestartedDisk final : SimDisk {
+  RestartedDisk() {
+    EXPECT_TRUE(sim.MakeFolder("/data").ok());
+    EXPECT_TRUE(sim.SyncFolder("/").ok());
+    restarted = sim.Crash(1);
+  }
+  FileSystem* fs() override { return restarted.get(); }
+  std::unique_ptr<SimFileSystem> restarted;
 };
 
 using MakeSubject = std::unique_ptr<Subject> (*)();
@@ -175,6 +202,19 @@ TEST_P(AnyFileSystem, RemovesAFolderWithEverythingInIt) {
   EXPECT_EQ(Get(At("dir/deep/f")), "<not_found>");
 }
 
+TEST_P(AnyFileSystem, DoesNotTakeAFileForAFolderNorAFolderForAFile) {
+  Put(At("f"), "x");
+  ASSERT_TRUE(fs()->MakeFolder(At("dir")).ok());
+  EXPECT_FALSE(fs()->RemoveFolder(At("f")).ok());
+  EXPECT_FALSE(fs()->SyncFolder(At("f")).ok());
+  EXPECT_FALSE(fs()->List(At("f")).ok());
+  EXPECT_FALSE(fs()->Map(At("dir")).ok());
+  EXPECT_FALSE(fs()->Rename(At("f"), At("dir")).ok());
+  EXPECT_FALSE(fs()->Rename(At("dir"), At("dir/below")).ok());
+  EXPECT_EQ(CodeOf(fs()->Create(At("dir")).status()), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(Names(subject_->folder()), "dir/ f");
+}
+
 TEST_P(AnyFileSystem, RefusesAFolderWhereAFileIs) {
   Put(At("f"), "x");
   EXPECT_FALSE(fs()->MakeFolder(At("f")).ok());
@@ -253,7 +293,10 @@ TEST_P(AnyFileSystem, AgreesWithAMapOverRandomCalls) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AnyFileSystem,
-                         ::testing::Values(std::pair("RealDisk", &Make<RealDisk>)),
+                         ::testing::Values(std::pair("RealDisk", &Make<RealDisk>),
+                                           std::pair("SimDisk", &Make<SimDisk>),
+                                           std::pair("RestartedDisk", &Make<RestartedDisk>),
+                                           std::pair("UnspoiledDisk", &Make<UnspoiledDisk>)),
                          [](const auto& one) { return std::string(one.param.first); });
 
 }  // namespace

@@ -60,6 +60,10 @@ class RealFileSystem final : public FileSystem {
 
   Status RemoveFolder(const std::string& path) override {
     std::error_code error;
+    const auto facts = std::filesystem::symlink_status(path, error);
+    if (std::filesystem::exists(facts) && !std::filesystem::is_directory(facts)) {
+      return ErrnoError("remove folder", path, ENOTDIR);
+    }
     const std::uintmax_t removed_count = std::filesystem::remove_all(path, error);
     if (error) return ErrnoError("remove folder", path, error.value());
     if (removed_count == 0) return ErrnoError("remove folder", path, ENOENT);
