@@ -241,25 +241,14 @@ SweepResult Sweep(Driver& driver, const Settings& s) {
           std::min_element(candidates.begin(), transposed, quieter)->quietest_p50};
 }
 
-struct Timing {
-  Percentiles all;
-  double quietest_p50;  // of rounds of 200 reads: what the machine does when left alone
-};
-
-Timing Measure(Driver& driver, const Settings& s, const Candidate& best) {
+std::vector<int64_t> Measure(Driver& driver, const Settings& s, const Candidate& best) {
   driver.RestartKeys();  // the sweep must not decide which keys are hashed into the result
-  std::vector<int64_t> all;
-  double quietest = std::numeric_limits<double>::infinity();
-  for (int64_t done = 0; done < s.reads; done += 200) {
-    std::vector<int64_t> round;
-    for (int64_t i = done; i < std::min(done + 200, s.reads); ++i) {
-      round.push_back(driver.TimeOneRead(best.shape, best.distance));
-      driver.HashOutputs();
-    }
-    quietest = std::min(quietest, Summarise(round).p50);
-    all.insert(all.end(), round.begin(), round.end());
+  std::vector<int64_t> nanos;
+  for (int64_t i = 0; i < s.reads; ++i) {
+    nanos.push_back(driver.TimeOneRead(best.shape, best.distance));
+    driver.HashOutputs();
   }
-  return {Summarise(all), quietest};
+  return nanos;
 }
 
 std::string ListOf(const std::vector<int64_t>& numbers) {
@@ -270,13 +259,15 @@ std::string ListOf(const std::vector<int64_t>& numbers) {
 }
 
 void Report(const Settings& s, const BareTable& table, const Driver& driver,
-            const SweepResult& sweep, const Timing& t) {
+            const SweepResult& sweep, const std::vector<int64_t>& nanos) {
   const Candidate& best = sweep.best;
+  const Percentiles p = Summarise(nanos);
+  const double quietest_p50 = QuietestP50(nanos, 200);
   std::printf(
       "best: %s at distance %lld: p50 %.2f us, p90 %.2f, p99 %.2f; quietest 200 reads %.2f; %.1f "
       "ns per key\n",
-      Name(best.shape), static_cast<long long>(best.distance), t.all.p50, t.all.p90, t.all.p99,
-      t.quietest_p50, t.all.p50 * 1e3 / static_cast<double>(s.keys));
+      Name(best.shape), static_cast<long long>(best.distance), p.p50, p.p90, p.p99, quietest_p50,
+      p.p50 * 1e3 / static_cast<double>(s.keys));
   JsonLine()
       .Add("yardstick", "bare_loop")
       .Add("rows", s.rows)
@@ -296,10 +287,10 @@ void Report(const Settings& s, const BareTable& table, const Driver& driver,
       .Add("huge_page_kib", HugePageKib())
       .Add("shape", Name(best.shape))
       .Add("distance", best.distance)
-      .Add(t.all)
-      .Add("quietest_p50_us", t.quietest_p50)
+      .Add(p)
+      .Add("quietest_p50_us", quietest_p50)
       .Add("scatter_quietest_p50_us", sweep.scatter_quietest_p50)
-      .Add("ns_per_key", t.all.p50 * 1e3 / static_cast<double>(s.keys))
+      .Add("ns_per_key", p.p50 * 1e3 / static_cast<double>(s.keys))
       .Hash("output_hash", driver.OutputHash())
       .Print();
 }

@@ -143,6 +143,16 @@ inline Percentiles Summarise(std::vector<int64_t> nanos) {
   return {at(0.5), at(0.9), at(0.99), at(0), sum / 1e3 / static_cast<double>(nanos.size())};
 }
 
+// The p50 of the quietest run of `round` samples in a row: what the machine does when it is left
+// alone.
+inline double QuietestP50(const std::vector<int64_t>& nanos, int64_t round) {
+  double quietest = Summarise(nanos).p50;
+  for (auto at = nanos.begin(); nanos.end() - at >= round; at += round) {
+    quietest = std::min(quietest, Summarise({at, at + round}).p50);
+  }
+  return quietest;
+}
+
 // One flat JSON object, printed as one line: the last line of stdout of every yardstick.
 class JsonLine {
  public:
