@@ -37,6 +37,7 @@ TEST(Bytes, SetsAndClearsBitsFromTheLowestOn) {
 TEST(Check, StopsTheProcessAndSaysWhatWasBelieved) {
   const int two = 2;
   FLETCHING_CHECK(two == 2);
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(FLETCHING_CHECK(two == 3), "two == 3");
 }
 

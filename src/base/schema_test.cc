@@ -1,8 +1,7 @@
 #include "fletching/schema.h"
 
-#include <gtest/gtest.h>
-
 #include "arrow/type.h"
+#include <gtest/gtest.h>
 
 namespace fletching {
 namespace {

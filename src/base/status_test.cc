@@ -3,9 +3,8 @@
 #include <cerrno>
 #include <set>
 
-#include <gtest/gtest.h>
-
 #include "arrow/util/io_util.h"
+#include <gtest/gtest.h>
 
 namespace fletching {
 namespace {
@@ -50,7 +49,10 @@ TEST(Status, TellsAFullDiskFromOtherInputOutputErrors) {
   EXPECT_EQ(CodeOf(arrow::internal::IOErrorFromErrno(EIO, "x")), ErrorCode::kUnavailable);
 }
 
-TEST(Status, HasNoCodeWhenAllIsWell) { EXPECT_DEATH(CodeOf(Status::OK()), "status.ok"); }
+TEST(Status, HasNoCodeWhenAllIsWell) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(CodeOf(Status::OK()), "status.ok");
+}
 
 }  // namespace
 }  // namespace fletching

@@ -1,8 +1,7 @@
+#include "arrow/type.h"
 #include <gtest/gtest.h>
 
 #include "fletching/schema.h"
-
-#include "arrow/type.h"
 
 namespace fletching {
 namespace {

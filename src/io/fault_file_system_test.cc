@@ -135,6 +135,7 @@ TEST(FaultFileSystem, SkipsASyncWithoutSayingSo) {
 TEST(FaultFileSystem, RefusesToSkipWhatGivesSomethingBack) {
   SimFileSystem sim;
   FaultFileSystem disk(&sim);
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(disk.SetPlan({.at = 1, .effect = FaultEffect::kSkip}), "kinds.empty");
   EXPECT_DEATH(disk.SetPlan({.at = 1, .kinds = {IoCall::kCreate}, .effect = FaultEffect::kSkip}),
                "kCreate");
