@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
+
 #include "fletching/status.h"
 
 namespace fletching {
@@ -19,7 +20,8 @@ struct ColumnSchema {
   std::string name;
   std::shared_ptr<arrow::DataType> type;
   bool nullable = true;  // key columns are never null
-  // float64 -> float32 on write is refused when true (contracts of Murr 0.3); widening always works.
+  // float64 -> float32 on write is refused when true (contracts of Murr 0.3); widening always
+  // works.
   bool strict = true;
   // Given by the engine at creation and never used again, so that a dropped and re-added name is a
   // new column. Zero before.
@@ -28,7 +30,7 @@ struct ColumnSchema {
 
 struct TableSchema {
   std::vector<ColumnSchema> columns = {};  // in declared order, key columns among them
-  std::vector<std::string> key = {};  // names of the key columns, in key order; at least one
+  std::vector<std::string> key = {};       // names of the key columns, in key order; at least one
   // Name of a timestamp column, or empty: then the order of commits decides which row wins.
   std::string event_time = {};
   int64_t ttl_ms = 0;  // 0 = rows never expire; counted from event time, else from commit time
