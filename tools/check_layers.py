@@ -66,7 +66,7 @@ class Address:
 ADDRESSES = [
     Address(r"boost/(beast|asio)", ("src/api/http/*.cc",), 4),
     Address(r"openssl/", ("src/api/http/*.cc",), 2),
-    Address(r"boost/json", ("src/api/*.cc", "src/api/http/*.cc"), 3),
+    Address(r"boost/json", ("src/api/*.cc", "src/api/http/*.cc", "src/ingest/json_source.cc"), 4),
     Address(r"boost/url", ("src/api/*.cc", "src/api/http/*.cc"), 2),
     Address(r"arrow/flight/", ("src/api/flight/*.cc",), 2),
     Address(r"parquet/", ("src/ingest/*.cc",), 3),
