@@ -1,0 +1,50 @@
+// What each route does: parse, call the engine, render. See router.cc for which is which, and
+// docs/protocol.md for what goes in and comes out.
+//
+// Threads: any; a context is only read.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "fletching/fwd.h"
+#include "fletching/status.h"
+
+#include "api/http/http_message.h"
+#include "api/schema_json.h"
+
+namespace fletching::http {
+
+struct HandlerOptions {
+  api::SchemaEcho schema_echo = api::SchemaEcho::kCreated;
+  // JSON is decoded whole, at some ten times its size, so it gets a bound of its own.
+  int64_t json_bytes_max = int64_t{64} << 20;
+};
+
+// Lifetime: engine, and the flags the server sets, outlive every call.
+struct HandlerContext {
+  Engine* engine = nullptr;
+  HandlerOptions options;
+  const std::atomic<bool>* draining = nullptr;   // readiness fails
+  const std::atomic<bool>* cancelled = nullptr;  // long writes give up
+};
+
+Result<HttpResponse> HandleHealth(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleLive(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleReady(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleOpenApi(const HandlerContext& context, const HttpRequest& request);
+
+Result<HttpResponse> HandleListTables(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleCreateTable(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleGetTable(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleDropTable(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleGetSchema(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleAddColumn(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleWidenColumn(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleCompact(const HandlerContext& context, const HttpRequest& request);
+
+Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleWrite(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleDelete(const HandlerContext& context, const HttpRequest& request);
+
+}  // namespace fletching::http

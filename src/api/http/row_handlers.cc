@@ -1,0 +1,170 @@
+// Routes about rows: fetch, write, delete.
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrow/array.h"
+#include "arrow/record_batch.h"
+
+#include "fletching/engine.h"
+
+#include "api/http/handlers.h"
+#include "api/ipc_body.h"
+#include "api/json_batch.h"
+#include "api/json_request.h"
+#include "api/unit_text.h"
+#include "api/write_body.h"
+
+namespace fletching::http {
+namespace {
+
+using api::BodyFormat;
+
+// Keys and columns out of a body of either format.
+struct KeysRequest {
+  KeyArrays keys;
+  std::optional<std::vector<std::string>> columns;
+  std::optional<int64_t> event_time_us;
+  bool dense = false;  // the list form of JSON: a row for every key
+};
+
+// The first bytes, for telling formats apart.
+Result<std::string> Start(const api::Body& body) {
+  const std::string_view text = body.text().substr(0, 64);
+  if (body.in_memory()) return std::string(text);
+  api::Body start = body;
+  start.size_bytes = std::min<int64_t>(body.size_bytes, 64);
+  ARROW_ASSIGN_OR_RAISE(start, start.Loaded());
+  return std::string(start.text());
+}
+
+// `curl -d` without a header says it is a form; the older servers took it for JSON.
+Result<BodyFormat> FormatOf(const HttpRequest& request) {
+  const std::string type = MediaType(request.content_type);
+  if (type == kJsonType) return BodyFormat::kJson;
+  if (type == kArrowType) return BodyFormat::kArrow;
+  if (type == kParquetType) return BodyFormat::kParquet;
+  ARROW_ASSIGN_OR_RAISE(const std::string start, Start(request.body));
+  const bool unsaid = type.empty() || type == "application/x-www-form-urlencoded";
+  const size_t first = start.find_first_not_of(" \t\r\n");
+  if (unsaid && first != std::string::npos && start[first] == '{') return BodyFormat::kJson;
+  std::string text = unsaid ? "the body has no Content-Type"
+                            : "Content-Type '" + type.substr(0, 128) + "' is not known";
+  text +=
+      "; send application/json, " + std::string(kArrowType) + " or " + std::string(kParquetType);
+  if (start.starts_with("PAR1")) {
+    text += ". The body looks like Parquet: use curl with --data-binary @file (not -d) and " +
+            std::string("-H 'Content-Type: ") + std::string(kParquetType) + "'";
+  }
+  return InvalidArgument(std::move(text));
+}
+
+Result<KeysRequest> ParseKeys(const HandlerContext& context, const HttpRequest& request,
+                              api::KeysBody what) {
+  ARROW_ASSIGN_OR_RAISE(const BodyFormat format, FormatOf(request));
+  if (format == BodyFormat::kParquet) {
+    return InvalidArgument("keys come as application/json or " + std::string(kArrowType) +
+                           ", not as Parquet");
+  }
+  ARROW_ASSIGN_OR_RAISE(const TableInfo table, context.engine->GetTable(request.path_args[0]));
+  KeysRequest parsed;
+  if (format == BodyFormat::kArrow) {
+    ARROW_ASSIGN_OR_RAISE(auto ipc, api::ParseIpcKeys(request.body, table.schema));
+    parsed.keys = std::move(ipc.keys);
+    parsed.columns = std::move(ipc.columns);
+    parsed.event_time_us = ipc.event_time_us;
+    return parsed;
+  }
+  ARROW_ASSIGN_OR_RAISE(auto json, api::ParseKeysRequest(request.body.text(), what));
+  parsed.dense = json.form == api::KeysForm::kList;
+  ARROW_ASSIGN_OR_RAISE(parsed.keys, api::ToKeyArrays(&json, table.schema));
+  parsed.columns = std::move(json.columns);
+  parsed.event_time_us = json.event_time_us;
+  return parsed;
+}
+
+Result<HttpResponse> RenderRows(const ReadResult& rows, std::string_view accept) {
+  if (Accepts(accept, kArrowType)) {
+    HttpResponse response;
+    response.content_type = kArrowType;
+    ARROW_ASSIGN_OR_RAISE(response.data, api::WriteIpcStream(*rows.batch, rows.positions));
+    return response;
+  }
+  ARROW_ASSIGN_OR_RAISE(std::string text,
+                        api::RenderJsonColumns(*rows.batch, rows.positions.get()));
+  return JsonResponse(200, std::move(text));
+}
+
+Result<WriteMode> ParseMode(std::string_view query) {
+  WriteMode mode = WriteMode::kReplace;
+  ARROW_ASSIGN_OR_RAISE(const auto pairs, ParseQuery(query));
+  for (const auto& [name, value] : pairs) {
+    // A misspelt parameter must not turn a patch into a replacement.
+    if (name != "mode") {
+      return InvalidArgument("query parameter '" + name.substr(0, 64) + "' is not known");
+    }
+    if (value != "replace" && value != "patch") {
+      return InvalidArgument("mode is 'replace' or 'patch', not '" + value.substr(0, 64) + "'");
+    }
+    mode = value == "patch" ? WriteMode::kPatch : WriteMode::kReplace;
+  }
+  return mode;
+}
+
+HttpResponse Written(const WriteResult& result) {
+  HttpResponse response = EmptyResponse(200);
+  response.headers.emplace_back("Fletching-Rows", std::to_string(result.row_count));
+  response.headers.emplace_back("Fletching-Version", std::to_string(result.version));
+  return response;
+}
+
+}  // namespace
+
+Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request) {
+  ARROW_ASSIGN_OR_RAISE(KeysRequest keys, ParseKeys(context, request, api::KeysBody::kFetch));
+  if (!keys.columns.has_value()) {
+    return InvalidArgument("schema metadata 'columns' is missing; it is a JSON list of names");
+  }
+  ReadRequest read;
+  read.table = request.path_args[0];
+  read.keys = std::move(keys.keys);
+  read.columns = std::move(keys.columns);
+  read.hits_only = !keys.dense;
+  ARROW_ASSIGN_OR_RAISE(const ReadResult rows, context.engine->Read(read));
+  return RenderRows(rows, request.accept);
+}
+
+Result<HttpResponse> HandleWrite(const HandlerContext& context, const HttpRequest& request) {
+  WriteRequest write;
+  write.table = request.path_args[0];
+  write.ignore_extra_columns = true;  // both generations of clients send what they have
+  ARROW_ASSIGN_OR_RAISE(write.mode, ParseMode(request.query));
+  ARROW_ASSIGN_OR_RAISE(const BodyFormat format, FormatOf(request));
+  if (format == BodyFormat::kJson && request.body.size_bytes > context.options.json_bytes_max) {
+    return TooLarge("a JSON body may have " + api::FormatBytes(context.options.json_bytes_max) +
+                    "; send Arrow or Parquet for more");
+  }
+  if (context.cancelled != nullptr) {
+    write.on_progress = [cancelled = context.cancelled](int64_t) {
+      return cancelled->load() ? Unavailable("the server is shutting down; nothing was written")
+                               : Status::OK();
+    };
+  }
+  ARROW_ASSIGN_OR_RAISE(const TableInfo table, context.engine->GetTable(write.table));
+  ARROW_ASSIGN_OR_RAISE(auto rows, api::OpenWriteBody(request.body, format, table.schema));
+  ARROW_ASSIGN_OR_RAISE(const WriteResult result, context.engine->Write(write, rows.get()));
+  return Written(result);
+}
+
+Result<HttpResponse> HandleDelete(const HandlerContext& context, const HttpRequest& request) {
+  ARROW_ASSIGN_OR_RAISE(KeysRequest keys, ParseKeys(context, request, api::KeysBody::kDelete));
+  DeleteRequest remove;
+  remove.table = request.path_args[0];
+  remove.keys = std::move(keys.keys);
+  remove.event_time_us = keys.event_time_us;
+  ARROW_ASSIGN_OR_RAISE(const WriteResult result, context.engine->Delete(remove));
+  return Written(result);
+}
+
+}  // namespace fletching::http

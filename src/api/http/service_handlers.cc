@@ -1,0 +1,31 @@
+// Routes about the server itself: health and the description of its interface.
+#include "api/http/handlers.h"
+#include "api/http/openapi.h"
+
+namespace fletching::http {
+
+// Monitors of the older servers compare with "OK"; others ask for JSON.
+Result<HttpResponse> HandleHealth(const HandlerContext& context, const HttpRequest& request) {
+  if (Accepts(request.accept, kJsonType)) return HandleLive(context, request);
+  HttpResponse response;
+  response.content_type = kTextType;
+  response.text = "OK";
+  return response;
+}
+
+Result<HttpResponse> HandleLive(const HandlerContext&, const HttpRequest&) {
+  return JsonResponse(200, "{\"status\":\"ok\"}");
+}
+
+Result<HttpResponse> HandleReady(const HandlerContext& context, const HttpRequest&) {
+  if (context.draining != nullptr && context.draining->load(std::memory_order_relaxed)) {
+    return ErrorResponse(503, "the server is shutting down");
+  }
+  return JsonResponse(200, "{\"status\":\"ready\"}");
+}
+
+Result<HttpResponse> HandleOpenApi(const HandlerContext&, const HttpRequest&) {
+  return JsonResponse(200, std::string(OpenApiText()));
+}
+
+}  // namespace fletching::http

@@ -1,0 +1,37 @@
+// Arrow IPC streams: keys of a request out of one, answers into one. Stages: parse, render.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arrow/type_fwd.h"
+
+#include "fletching/request.h"
+#include "fletching/schema.h"
+#include "fletching/status.h"
+
+#include "api/body.h"
+
+namespace fletching::api {
+
+struct IpcKeysRequest {
+  KeyArrays keys;                                   // in the order of schema.key
+  std::optional<std::vector<std::string>> columns;  // schema metadata "columns", a JSON list
+  std::optional<int64_t> event_time_us;             // schema metadata "event_time"
+};
+
+// The stream's columns are exactly the key columns, in any order, in any number of batches.
+// Fully validated: after OK every key may be touched.
+// Errors: kInvalidArgument: not a stream, key columns missing or too many, null keys, metadata
+// that is no JSON list of strings; kTooLarge.
+Result<IpcKeysRequest> ParseIpcKeys(const Body& body, const TableSchema& schema);
+
+// One stream with one batch, in one buffer. `positions` (may be null) becomes the first column,
+// "_idx" uint32, never null; the others are as the batch's schema says.
+Result<std::shared_ptr<arrow::Buffer>> WriteIpcStream(
+    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Array>& positions);
+
+}  // namespace fletching::api

@@ -1,0 +1,34 @@
+#include "api/write_body.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrow/io/interfaces.h"
+#include "arrow/record_batch.h"
+
+#include "ingest/sources.h"
+
+namespace fletching::api {
+namespace {
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJson(const Body& body,
+                                                           const TableSchema& schema) {
+  ARROW_ASSIGN_OR_RAISE(const Body loaded, body.Loaded());
+  ARROW_ASSIGN_OR_RAISE(auto batch, ingest::ParseJsonColumns(loaded.text(), schema, true));
+  return arrow::RecordBatchReader::Make({batch}, batch->schema());
+}
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> OpenWriteBody(const Body& body, BodyFormat format,
+                                                                const TableSchema& schema) {
+  const ingest::DecodeLimits limits;
+  if (format == BodyFormat::kJson) return OpenJson(body, schema);
+  if (format == BodyFormat::kArrow) return ingest::OpenIpcStream(body.Open(), limits);
+  std::vector<std::string> columns;
+  for (const ColumnSchema& column : schema.columns) columns.push_back(column.name);
+  return ingest::OpenParquet(body.Open(), limits, columns);
+}
+
+}  // namespace fletching::api

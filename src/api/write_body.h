@@ -1,0 +1,26 @@
+// The body of a write -> a stream of batches for Engine::Write. Stage: parse.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "arrow/type_fwd.h"
+
+#include "fletching/schema.h"
+#include "fletching/status.h"
+
+#include "api/body.h"
+
+namespace fletching::api {
+
+enum class BodyFormat : uint8_t { kJson, kArrow, kParquet };
+
+// Decoded piece by piece while the engine pulls, so a body of any size needs the memory of one
+// piece. JSON is decoded whole; the door limits its size. Columns that the table lacks are left
+// out, those of a Parquet file without even being decoded.
+// Errors, also from the reader: kInvalidArgument, kTooLarge.
+Result<std::shared_ptr<arrow::RecordBatchReader>> OpenWriteBody(const Body& body, BodyFormat format,
+                                                                const TableSchema& schema);
+
+}  // namespace fletching::api

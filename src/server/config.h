@@ -1,0 +1,42 @@
+// What fletchingd can be told, from four places of rising precedence: defaults, a YAML file,
+// environment variables, flags. One table of settings (settings.h) serves all of them.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fletching/status.h"
+
+#include "api/http/http_server.h"
+
+namespace fletching::server {
+
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
+
+struct ServerConfig {
+  std::string data_dir = "fletching-data";
+  http::HttpServerOptions http;
+  LogLevel log_level = LogLevel::kInfo;
+  bool log_requests = false;
+  // After a signal: how long readiness already fails while everything is still served, so that
+  // a balancer looks elsewhere before the door closes; then how long requests may take to finish.
+  int64_t shutdown_notice_ms = 500;
+  int64_t shutdown_grace_ms = 3'500;
+};
+
+struct LoadedConfig {
+  ServerConfig config;
+  std::vector<std::string> warnings;  // unknown environment variables
+  // Not empty: print it on stdout and end well (--help, --version, --print-config).
+  std::string answer;
+};
+
+// `environment`: "NAME=value" each, only FLETCHING_* are looked at.
+// Errors: kInvalidArgument naming file and line, variable or flag, with the nearest known name;
+// kNotFound for a file that is not there.
+Result<LoadedConfig> LoadConfig(std::span<const std::string_view> arguments,
+                                std::span<const std::string_view> environment);
+
+}  // namespace fletching::server

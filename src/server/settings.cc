@@ -1,0 +1,195 @@
+#include "server/settings.h"
+
+#include <array>
+#include <charconv>
+
+#include "api/http/listener.h"
+#include "api/unit_text.h"
+#include "base/nearest_name.h"
+
+namespace fletching::server {
+namespace {
+
+using Config = ServerConfig;
+
+// Where each number lives. Settings that hold a size, a duration or a count differ only in this.
+int64_t& BodyBytes(Config& config) { return config.http.limits.data_bytes_max; }
+int64_t& JsonBytes(Config& config) { return config.http.handlers.json_bytes_max; }
+int64_t& KeysBytes(Config& config) { return config.http.limits.keys_bytes_max; }
+int64_t& HeaderBytes(Config& config) { return config.http.limits.header_bytes_max; }
+int64_t& Connections(Config& config) { return config.http.connections_max; }
+int64_t& Requests(Config& config) { return config.http.limits.requests_max; }
+int64_t& HeaderMs(Config& config) { return config.http.limits.header_ms_max; }
+int64_t& StallMs(Config& config) { return config.http.limits.stall_ms_max; }
+int64_t& IdleMs(Config& config) { return config.http.limits.idle_ms_max; }
+int64_t& NoticeMs(Config& config) { return config.shutdown_notice_ms; }
+int64_t& GraceMs(Config& config) { return config.shutdown_grace_ms; }
+int& IoThreads(Config& config) { return config.http.io_threads; }
+int& WriteThreads(Config& config) { return config.http.worker_threads; }
+
+using Number = int64_t& (*)(Config&);
+
+template <Number where>
+Status ReadSize(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(const int64_t bytes, api::ParseBytes(text));
+  if (bytes < 1) return InvalidArgument("0 would refuse everything");
+  where(*config) = bytes;
+  return Status::OK();
+}
+template <Number where>
+std::string ShowSize(Config& config) {
+  return api::FormatBytes(where(config));
+}
+
+template <Number where>
+Status ReadDuration(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(where(*config), api::ParseDurationMs(text));
+  return Status::OK();
+}
+template <Number where>
+std::string ShowDuration(Config& config) {
+  return api::FormatDurationMs(where(config));
+}
+
+template <auto where, int64_t least, int64_t most>
+Status ReadCount(std::string_view text, Config* config) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
+    return InvalidArgument("'" + std::string(text) + "' is no whole number from " +
+                           std::to_string(least) + " to " + std::to_string(most));
+  }
+  auto& target = where(*config);
+  target = static_cast<std::remove_reference_t<decltype(target)>>(number);
+  return Status::OK();
+}
+template <auto where>
+std::string ShowCount(Config& config) {
+  return std::to_string(where(config));
+}
+
+Result<size_t> ReadChoice(std::string_view text, std::span<const std::string_view> words) {
+  std::string all;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == text) return i;
+    all.append(all.empty() ? "" : ", ").append(words[i]);
+  }
+  return InvalidArgument("'" + std::string(text) + "' is none of " + all + DidYouMean(text, words));
+}
+
+Status ReadDataDir(std::string_view text, Config* config) {
+  if (text.empty()) return InvalidArgument("the data folder has no name");
+  config->data_dir = text;
+  return Status::OK();
+}
+std::string ShowDataDir(Config& config) { return config.data_dir; }
+
+Status ReadListen(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(http::HostPort parsed, http::ParseHostPort(text));
+  config->http.host = parsed.host;
+  config->http.port = parsed.port;
+  return Status::OK();
+}
+std::string ShowListen(Config& config) {
+  const bool six = config.http.host.find(':') != std::string::npos;
+  return (six ? "[" + config.http.host + "]" : config.http.host) + ":" +
+         std::to_string(config.http.port);
+}
+
+constexpr std::array<std::string_view, 3> kEchoes = {"created", "head", "seed"};
+Status ReadEcho(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kEchoes));
+  config->http.handlers.schema_echo = static_cast<api::SchemaEcho>(choice);
+  return Status::OK();
+}
+std::string ShowEcho(Config& config) {
+  return std::string(kEchoes[static_cast<size_t>(config.http.handlers.schema_echo)]);
+}
+
+constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
+Status ReadLevel(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kLevels));
+  config->log_level = static_cast<LogLevel>(choice);
+  return Status::OK();
+}
+std::string ShowLevel(Config& config) {
+  return std::string(kLevels[static_cast<size_t>(config.log_level)]);
+}
+
+constexpr std::array<std::string_view, 2> kSwitch = {"false", "true"};
+Status ReadLogRequests(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kSwitch));
+  config->log_requests = choice == 1;
+  return Status::OK();
+}
+std::string ShowLogRequests(Config& config) { return config.log_requests ? "true" : "false"; }
+
+constexpr auto kSettings = std::to_array<Setting>({
+    {"data_dir", "FOLDER", "Where tables live; made when missing", ReadDataDir, ShowDataDir},
+    {"http.listen", "HOST:PORT", "Address of the HTTP door; port 0 takes any free one", ReadListen,
+     ShowListen},
+    {"http.threads", "N", "Threads that move bytes; 0 is one per core, 8 at most",
+     ReadCount<IoThreads, 0, 256>, ShowCount<IoThreads>},
+    {"http.write_threads", "N", "Writes under way at a time; they share their syncs",
+     ReadCount<WriteThreads, 1, 1024>, ShowCount<WriteThreads>},
+    {"limits.body", "SIZE", "Longest body of a write", ReadSize<BodyBytes>, ShowSize<BodyBytes>},
+    {"limits.json_body", "SIZE", "Longest JSON body of a write; it is decoded whole",
+     ReadSize<JsonBytes>, ShowSize<JsonBytes>},
+    {"limits.keys_body", "SIZE", "Longest body of a fetch or delete", ReadSize<KeysBytes>,
+     ShowSize<KeysBytes>},
+    {"limits.header", "SIZE", "Longest request header", ReadSize<HeaderBytes>,
+     ShowSize<HeaderBytes>},
+    {"limits.connections", "N", "Open connections; one more is answered 503",
+     ReadCount<Connections, 1, 1'000'000>, ShowCount<Connections>},
+    {"limits.requests", "N", "Requests in flight; one more is answered 503",
+     ReadCount<Requests, 1, 1'000'000>, ShowCount<Requests>},
+    {"limits.header_time", "TIME", "Time for a header to arrive", ReadDuration<HeaderMs>,
+     ShowDuration<HeaderMs>},
+    {"limits.stall_time", "TIME", "Time without a byte moving in a body or an answer",
+     ReadDuration<StallMs>, ShowDuration<StallMs>},
+    {"limits.idle_time", "TIME", "Time a connection may wait between requests",
+     ReadDuration<IdleMs>, ShowDuration<IdleMs>},
+    {"shutdown.notice", "TIME", "After a signal, time of /readyz failing before the door closes",
+     ReadDuration<NoticeMs>, ShowDuration<NoticeMs>},
+    {"shutdown.grace", "TIME", "Time for requests under way to finish after that",
+     ReadDuration<GraceMs>, ShowDuration<GraceMs>},
+    {"compat.schema", "FORM", "How schemas are shown: created, head or seed", ReadEcho, ShowEcho},
+    {"log.level", "LEVEL", "debug, info, warning or error", ReadLevel, ShowLevel},
+    {"log.requests", "BOOL", "true: one line for every request", ReadLogRequests, ShowLogRequests},
+});
+
+std::string Replaced(std::string_view path, char other, bool upper) {
+  std::string text;
+  for (const char letter : path) {
+    const bool separator = letter == '.' || letter == '_';
+    const bool lower = letter >= 'a' && letter <= 'z';
+    text += separator ? other : upper && lower ? static_cast<char>(letter - 'a' + 'A') : letter;
+  }
+  return text;
+}
+
+// The door's address is named by the door, in flags and variables: --http, later --flight.
+std::string_view Stem(const Setting& setting) {
+  std::string_view path = setting.path;
+  if (path.ends_with(".listen")) path.remove_suffix(7);
+  return path;
+}
+
+}  // namespace
+
+std::span<const Setting> Settings() { return kSettings; }
+
+const Setting* FindSetting(std::string_view path) {
+  for (const Setting& setting : kSettings) {
+    if (setting.path == path) return &setting;
+  }
+  return nullptr;
+}
+
+std::string VariableOf(const Setting& setting) {
+  return "FLETCHING_" + Replaced(Stem(setting), '_', true);
+}
+
+std::string FlagOf(const Setting& setting) { return "--" + Replaced(Stem(setting), '-', false); }
+
+}  // namespace fletching::server

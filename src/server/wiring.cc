@@ -1,0 +1,126 @@
+#include "server/wiring.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <signal.h>
+#include <string_view>
+#include <sys/resource.h>
+#include <thread>
+#include <unistd.h>
+
+#include "fletching/engine.h"
+#include "fletching/options.h"
+
+#include "api/http/http_server.h"
+#include "api/json_text.h"
+#include "server/log.h"
+
+namespace fletching::server {
+namespace {
+
+constexpr int kShutdownSecondsMax = 5;
+
+// Each connection is a file, and each table maps several; the default of 1,024 is soon too few.
+void RaiseFileLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// For programs that start us: the address, on one line of stdout.
+void AnnounceReady(const std::string& address) {
+  std::string line = "{\"event\":\"ready\",\"http\":";
+  api::AppendJsonString(&line, address);
+  line += ",\"pid\":" + std::to_string(getpid()) + "}\n";
+  std::fputs(line.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+void LogRequest(Log* log, bool all, const http::RequestEvent& event) {
+  const bool failed = event.status >= 500 && event.status != 503;
+  if (!all && !failed) return;
+  log->Write(failed ? LogLevel::kError : LogLevel::kInfo, "request",
+             {{"operation", event.operation_id},
+              {"path", event.path.substr(0, 256)},
+              {"status", int64_t{event.status}},
+              {"micros", event.micros},
+              {"request_bytes", event.request_bytes},
+              {"response_bytes", event.response_bytes},
+              {"error", event.error}});
+}
+
+// Ends the process when shutting down takes too long or a second signal asks for it.
+void WatchShutdown() {
+  std::thread([] {
+    const sigset_t signals = EndSignals();
+    const timespec patience = {kShutdownSecondsMax, 0};
+    sigtimedwait(&signals, nullptr, &patience);
+    _exit(1);
+  }).detach();
+}
+
+void WaitForSignal(Log* log) {
+  const sigset_t signals = EndSignals();
+  int number = 0;
+  while (sigwait(&signals, &number) != 0) {
+  }
+  log->Write(LogLevel::kInfo, "signal", {{"signal", std::string_view(strsignal(number))}});
+}
+
+void WindDown(const ServerConfig& config, http::HttpServer* server, Log* log) {
+  WatchShutdown();
+  server->BeginDrain();
+  // Balancers see readiness fail while everything is still answered.
+  std::this_thread::sleep_for(std::chrono::milliseconds(config.shutdown_notice_ms));
+  const bool clean = server->Stop(config.shutdown_grace_ms);
+  if (!clean) log->Write(LogLevel::kWarning, "connections_cut");
+}
+
+}  // namespace
+
+Status Serve(const LoadedConfig& loaded) {
+  const ServerConfig& config = loaded.config;
+  RaiseFileLimit();
+  Log log(config.log_level);
+  for (const std::string& warning : loaded.warnings) {
+    log.Write(LogLevel::kWarning, "configuration", {{"text", warning}});
+  }
+  EngineOptions options;
+  options.data_dir = config.data_dir;
+  options.mode = OpenMode::kWrite;
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, Engine::Open(options));
+  for (const TableInfo& table : engine->ListTables()) {
+    if (table.health.ok()) continue;
+    log.Write(LogLevel::kError, "table_damaged",
+              {{"table", table.name}, {"text", table.health.message()}});
+  }
+  http::HttpServerOptions http = config.http;
+  http.spool_folder = config.data_dir;
+  http.on_request = [&log, all = config.log_requests](const http::RequestEvent& event) {
+    LogRequest(&log, all, event);
+  };
+  ARROW_ASSIGN_OR_RAISE(const auto server, http::HttpServer::Start(engine.get(), http));
+  log.Write(LogLevel::kInfo, "listening",
+            {{"http", server->address()}, {"data_dir", config.data_dir}});
+  AnnounceReady(server->address());
+  WaitForSignal(&log);
+  WindDown(config, server.get(), &log);
+  const Status closed = engine->Close();
+  log.Write(closed.ok() ? LogLevel::kInfo : LogLevel::kError, "stopped",
+            {{"text", closed.ok() ? std::string_view() : std::string_view(closed.message())}});
+  return closed;
+}
+
+}  // namespace fletching::server
