@@ -1,0 +1,86 @@
+// The store: tables in one folder. The door through which HTTP, Flight, SQL and Python come in.
+//
+//   auto engine = Engine::Open({.data_dir = "features"}).ValueOrDie();
+//   engine->CreateTable("docs", schema);
+//   engine->Write({.table = "docs"}, reader.get());
+//   auto answer = engine->Read({.table = "docs", .keys = {ids}, .columns = {{"score"}}});
+//
+// Does not know JSON, HTTP, Flight or Python.
+//
+// Threads: every method may be called from any thread at any time. Read, Scan, ListTables and
+// GetTable take no lock; writes of one table are grouped into one commit.
+// Lifetime: results own their memory and outlive the engine; the engine must outlive calls to it.
+// Durability: when Write, Delete, CreateTable, DropTable or a schema change has returned OK, it
+// survives kill -9 and power loss. If it returned an error, none of it is visible, except that a
+// failed final sync may leave the batch visible after reopening, whole.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arrow/type_fwd.h"
+#include "fletching/options.h"
+#include "fletching/request.h"
+#include "fletching/schema.h"
+#include "fletching/status.h"
+
+namespace fletching {
+
+class Engine {
+ public:
+  // Opens the folder and every table in it: maps segments, replays logs. A damaged table does not
+  // stop the others: it reports through TableInfo::health.
+  // Errors: kLocked naming the pid of the other writer; kUnavailable; kInvalidArgument.
+  static Result<std::unique_ptr<Engine>> Open(const EngineOptions& options);
+  ~Engine();
+
+  // Stops background work and closes files. Later calls answer kInvalidArgument "closed".
+  Status Close();
+
+  // Errors: kAlreadyExists (also for a name equal but for case), kInvalidArgument.
+  Status CreateTable(std::string_view name, const TableSchema& schema);
+  Status DropTable(std::string_view name);
+  Result<TableInfo> GetTable(std::string_view name) const;
+  std::vector<TableInfo> ListTables() const;  // by name
+
+  // Stores everything `source` yields as one atomic batch; the last row of a key wins (with
+  // event_time: the newest event). Batches are validated, cast where lossless, checked for nulls.
+  // Errors: kNotFound, kSchemaMismatch naming the column, kStorageFull, kCancelled.
+  Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
+
+  // Deleting an absent key is no error. row_count = keys given.
+  Result<WriteResult> Delete(const DeleteRequest& request);
+
+  // Errors: kNotFound (table), kInvalidArgument (unknown or key column, wrong key types, null keys).
+  // Cost: about two cache misses a key.
+  Result<ReadResult> Read(const ReadRequest& request) const;
+
+  // All live rows of one version, in no particular order, in batches of at most 64 Ki rows.
+  // Lifetime: the reader pins that version; it must not outlive the engine.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
+
+  // Manifest changes only: no segment is rewritten. New columns must be nullable.
+  Status AddColumn(std::string_view table, const ColumnSchema& column);
+  Status WidenColumn(std::string_view table, std::string_view column,
+                     const std::shared_ptr<arrow::DataType>& type);
+
+  // Merges everything of the table into one segment without expired, shadowed or deleted rows.
+  // Blocks until done; reads and writes go on.
+  Status Compact(std::string_view table);
+
+  // Writes what is in memory into segments. Durability does not need it.
+  Status Flush(std::string_view table);
+
+  // Reads every byte of every file below `data_dir` and checks it. Needs no open engine.
+  static Result<VerifyReport> Verify(const std::string& data_dir);
+
+  class Impl;
+
+ private:
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fletching

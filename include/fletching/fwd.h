@@ -1,0 +1,26 @@
+// Names of the public face, for headers that only mention them.
+#pragma once
+
+#include <cstdint>
+
+namespace fletching {
+
+class Engine;
+
+struct ColumnSchema;
+struct TableSchema;
+struct EngineOptions;
+struct ReadRequest;
+struct ReadResult;
+struct WriteRequest;
+struct WriteResult;
+struct DeleteRequest;
+struct ScanRequest;
+struct TableInfo;
+struct VerifyReport;
+
+enum class ErrorCode : uint8_t;
+enum class WriteMode : uint8_t;
+enum class OpenMode : uint8_t;
+
+}  // namespace fletching

@@ -1,0 +1,41 @@
+// Settings of one engine. A new field needs the workload that wants it and the measurement behind
+// its default; anything else is a named constant beside the code that uses it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace fletching {
+
+namespace io {
+class FileSystem;
+}
+class Clock;
+
+enum class OpenMode : uint8_t {
+  kReadOnly,  // "r": maps what a writer publishes; takes no lock
+  kAppend,    // "a": reads at once; the writer lock is taken by the first write
+  kWrite,     // "w": takes the writer lock at open or fails naming the holder's pid
+};
+
+struct EngineOptions {
+  std::string data_dir = {};  // created when missing, except in kReadOnly
+  OpenMode mode = OpenMode::kWrite;
+
+  // Small writes gather in memory (and in the log) up to this size, then become a segment.
+  // 64 MiB: replaying a full log takes about a quarter of a second.
+  int64_t memtable_bytes_max = int64_t{64} << 20;
+  // A write above this size becomes a segment of its own at once.
+  int64_t small_write_bytes_max = int64_t{4} << 20;
+  // Neighbouring segments are merged in the background. Off only in tests.
+  bool background_compaction = true;
+  // false: no fsync at all, to measure what durability costs; never a user's choice.
+  bool durable = true;
+
+  // Stand-ins for fault injection and tests; null means the real disk and the real clock.
+  // Lifetime: must outlive the engine.
+  io::FileSystem* file_system = nullptr;
+  Clock* clock = nullptr;
+};
+
+}  // namespace fletching

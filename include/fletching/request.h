@@ -1,0 +1,95 @@
+// Requests and results of the engine: plain data, no behaviour.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arrow/type_fwd.h"
+#include "fletching/schema.h"
+#include "fletching/status.h"
+
+namespace fletching {
+
+// Keys of one request: one Arrow array per key column, in the order of TableSchema::key, equal
+// lengths, no nulls. Types: the key column's, or one that widens to it (see IsWidening), also
+// large_utf8 / string_view / dictionary for utf8.
+using KeyArrays = std::vector<std::shared_ptr<arrow::Array>>;
+
+struct ReadRequest {
+  std::string table = {};
+  KeyArrays keys = {};
+  // Value columns wanted, in the order of the answer; nullopt = all of them. Key columns are refused.
+  std::optional<std::vector<std::string>> columns = {};
+  // false: one row per key, in the order of the keys, absent keys as rows of nulls.
+  // true: only the keys that were found; ReadResult::positions says which.
+  bool hits_only = false;
+};
+
+struct ReadResult {
+  // Shape: [keys x columns], or [found x columns] with hits_only. Every field is nullable.
+  std::shared_ptr<arrow::RecordBatch> batch;
+  // Bit i = key i was found; ceil(keys/8) bytes, least significant bit first.
+  std::shared_ptr<arrow::Buffer> found;
+  // hits_only: uint32, position in the request of each row of `batch`, ascending. Else null.
+  std::shared_ptr<arrow::Array> positions;
+  int64_t found_count = 0;
+  uint64_t version = 0;  // commit number this answer shows
+};
+
+enum class WriteMode : uint8_t {
+  kReplace,  // every declared column is given; the whole row is replaced
+  kPatch,    // columns not given keep their value (null for a new key)
+};
+
+struct WriteRequest {
+  std::string table = {};
+  WriteMode mode = WriteMode::kReplace;
+  bool ignore_extra_columns = false;  // true: columns the schema lacks are dropped, else an error
+  // Called every few thousand rows with the rows taken so far; a non-OK answer ends the write with
+  // that status and nothing is stored. May be empty.
+  std::function<Status(int64_t rows)> on_progress = {};
+};
+
+struct WriteResult {
+  int64_t row_count = 0;  // rows given, before last-wins inside the batch
+  uint64_t version = 0;   // commit number that made them visible
+};
+
+struct DeleteRequest {
+  std::string table = {};
+  KeyArrays keys = {};
+  // Event time of the deletion in microseconds since the epoch, UTC; nullopt = now.
+  // Only used by tables with an event_time column.
+  std::optional<int64_t> event_time_us = {};
+};
+
+struct ScanRequest {
+  std::string table = {};
+  std::optional<std::vector<std::string>> columns = {};  // nullopt = all, key columns first
+  int64_t limit_rows = -1;                          // -1 = all
+};
+
+struct TableInfo {
+  std::string name;
+  TableSchema schema;
+  // Rows in segments and memory; an upper bound while shadowed rows wait for compaction.
+  int64_t row_count = 0;
+  int64_t disk_bytes = 0;
+  int64_t segment_count = 0;
+  uint64_t version = 0;
+  // Not OK when this table's files are damaged: it answers every call with this status.
+  Status health;
+};
+
+struct VerifyReport {
+  int64_t file_count = 0;
+  int64_t checked_bytes = 0;
+  std::vector<std::string> damage;   // one line each: file, offset, what
+  std::vector<std::string> orphans;  // files no manifest names; harmless, removed at the next open
+};
+
+}  // namespace fletching

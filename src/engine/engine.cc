@@ -1,0 +1,356 @@
+#include "fletching/engine.h"
+
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <mutex>
+#include <random>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/ignore_error.h"
+#include "engine/batch_caster.h"
+#include "engine/catalog.h"
+#include "engine/worker.h"
+#include "io/file.h"
+#include "table/verify.h"
+
+namespace fletching {
+namespace {
+
+using engine::Catalog;
+using engine::CatalogEntry;
+using table::Table;
+
+// Folders below <data_dir>/tables. Only plain numbers are tables; the others are half made or half
+// removed and go at the next open.
+constexpr std::string_view kNewPrefix = ".new-";
+constexpr std::string_view kDroppedPrefix = ".dropped-";
+constexpr size_t kIdDigits = 8;
+
+std::string IdName(uint64_t id) {
+  const std::string digits = std::to_string(id);
+  return std::string(digits.size() < kIdDigits ? kIdDigits - digits.size() : 0, '0') + digits;
+}
+
+uint64_t ParseId(std::string_view name) {
+  if (name.size() < kIdDigits) return 0;
+  uint64_t id = 0;
+  for (const char digit : name) {
+    if (digit < '0' || digit > '9') return 0;
+    id = id * 10 + static_cast<uint64_t>(digit - '0');
+  }
+  return id;
+}
+
+// Makes a folder and every missing parent, and makes all those names durable.
+Status MakeDurableFolder(io::FileSystem* file_system, const std::string& path) {
+  std::vector<std::string> parents;
+  for (std::string at = path; !file_system->Exists(at);) {
+    const size_t slash = at.find_last_of('/');
+    const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/"
+                                                                             : at.substr(0, slash);
+    parents.push_back(parent);
+    if (parent == "." || parent == "/") break;
+    at = parent;
+  }
+  ARROW_RETURN_NOT_OK(file_system->MakeFolder(path));
+  for (const std::string& parent : parents) ARROW_RETURN_NOT_OK(file_system->SyncFolder(parent));
+  return Status::OK();
+}
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  explicit Impl(const EngineOptions& options) : options_(options) {
+    file_system_ = options.file_system != nullptr ? options.file_system : io::PosixFileSystem();
+    while (options_.data_dir.size() > 1 && options_.data_dir.ends_with('/')) {
+      options_.data_dir.pop_back();
+    }
+    context_.file_system = file_system_;
+    context_.clock = options.clock != nullptr ? options.clock : SystemClock();
+    context_.caster = engine::IngestCaster();
+    context_.random = [this] { return Random(); };
+    context_.wake_worker = [this] { WakeWorker(); };
+    context_.memtable_bytes_max = options.memtable_bytes_max;
+    context_.small_write_bytes_max = options.small_write_bytes_max;
+    context_.durable = options.durable;
+  }
+
+  ~Impl() { IgnoreError(Close()); }
+
+  Status Open() {
+    if (options_.data_dir.empty()) return InvalidArgument("data_dir is empty");
+    if (options_.mode == OpenMode::kWrite) return BecomeWriter();
+    if (options_.mode == OpenMode::kAppend) {
+      ARROW_RETURN_NOT_OK(MakeDurableFolder(file_system_, tables_folder()));
+    } else if (!file_system_->Exists(tables_folder())) {
+      return NotFound("data folder", options_.data_dir);
+    }
+    return LoadTables(false);
+  }
+
+  // Takes the lock, then looks at the tables again: another writer may have been here before.
+  Status BecomeWriter() {
+    ARROW_RETURN_NOT_OK(MakeDurableFolder(file_system_, tables_folder()));
+    ARROW_ASSIGN_OR_RAISE(lock_, file_system_->Lock(options_.data_dir + "/LOCK"));
+    ARROW_RETURN_NOT_OK(LoadTables(true));
+    worker_ = std::make_unique<engine::Worker>([this] { return MaintainTables(); });
+    worker_->Wake();
+    return Status::OK();
+  }
+
+  Status EnsureWriter() {
+    const std::lock_guard lock(ddl_mutex_);
+    if (is_closed_) return InvalidArgument("this engine is closed");
+    if (options_.mode == OpenMode::kReadOnly) {
+      return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+    }
+    return lock_ != nullptr ? Status::OK() : BecomeWriter();
+  }
+
+  Status Close() {
+    const std::lock_guard lock(ddl_mutex_);
+    if (is_closed_) return Status::OK();
+    is_closed_ = true;
+    if (worker_ != nullptr) worker_->Stop();
+    catalog_.Publish(new Catalog());
+    lock_.reset();
+    return Status::OK();
+  }
+
+  Result<std::shared_ptr<Table>> Find(std::string_view name) const {
+    if (is_closed_) return InvalidArgument("this engine is closed");
+    return catalog_.Pin()->Find(name);
+  }
+
+  Status CreateTable(std::string_view name, const TableSchema& schema) {
+    ARROW_RETURN_NOT_OK(CheckName("table", name));
+    ARROW_RETURN_NOT_OK(CheckSchema(schema));
+    ARROW_RETURN_NOT_OK(EnsureWriter());
+    const std::lock_guard lock(ddl_mutex_);
+    if (const std::string* existing = catalog_.Pin()->FindAnyCase(name)) {
+      return AlreadyExists("table", *existing);
+    }
+    const std::string id = IdName(next_id_++);
+    const std::string fresh = tables_folder() + "/" + std::string(kNewPrefix) + id;
+    const std::string folder = tables_folder() + "/" + id;
+    const auto make = [&]() -> Status {
+      ARROW_RETURN_NOT_OK(Table::Create(context_, fresh, std::string(name), schema));
+      ARROW_RETURN_NOT_OK(file_system_->Rename(fresh, folder));
+      return options_.durable ? file_system_->SyncFolder(tables_folder()) : Status::OK();
+    };
+    const Status made = make();
+    if (!made.ok()) {
+      for (const std::string& left : {fresh, folder}) {
+        if (file_system_->Exists(left)) IgnoreError(file_system_->RemoveFolder(left));
+      }
+      return made;
+    }
+    ARROW_ASSIGN_OR_RAISE(auto table, Table::Open(context_, folder, true));
+    auto* next = new Catalog();
+    next->entries = catalog_.Pin()->entries;
+    next->entries[std::string(name)] = {std::move(table), folder, Status::OK()};
+    catalog_.Publish(next);
+    return Status::OK();
+  }
+
+  Status DropTable(std::string_view name) {
+    ARROW_RETURN_NOT_OK(EnsureWriter());
+    const std::lock_guard lock(ddl_mutex_);
+    auto next = std::make_unique<Catalog>();
+    next->entries = catalog_.Pin()->entries;
+    const auto found = next->entries.find(name);
+    if (found == next->entries.end()) return NotFound("table", name);
+    const std::string folder = found->second.folder;
+    const std::string dropped = tables_folder() + "/" + std::string(kDroppedPrefix) +
+                                folder.substr(folder.find_last_of('/') + 1);
+    ARROW_RETURN_NOT_OK(file_system_->Rename(folder, dropped));
+    if (options_.durable) ARROW_RETURN_NOT_OK(file_system_->SyncFolder(tables_folder()));
+    next->entries.erase(found);
+    catalog_.Publish(next.release());
+    IgnoreError(file_system_->RemoveFolder(dropped));
+    return Status::OK();
+  }
+
+  std::vector<TableInfo> ListTables() const {
+    std::vector<TableInfo> infos;
+    const auto catalog = catalog_.Pin();
+    for (const auto& [name, entry] : catalog->entries) {
+      if (entry.table != nullptr) {
+        infos.push_back(entry.table->Info());
+      } else {
+        infos.emplace_back();
+        infos.back().name = name;
+        infos.back().health = entry.health;
+      }
+    }
+    return infos;
+  }
+
+ private:
+  std::string tables_folder() const { return options_.data_dir + "/tables"; }
+
+  Status LoadTables(bool is_writer) {
+    ARROW_ASSIGN_OR_RAISE(const auto folders, file_system_->List(tables_folder()));
+    auto next = std::make_unique<Catalog>();
+    for (const io::FolderEntry& entry : folders) {
+      const std::string path = tables_folder() + "/" + entry.name;
+      if (is_writer && entry.is_folder &&
+          (entry.name.starts_with(kNewPrefix) || entry.name.starts_with(kDroppedPrefix))) {
+        ARROW_RETURN_NOT_OK(file_system_->RemoveFolder(path));
+        continue;
+      }
+      const uint64_t id = ParseId(entry.name);
+      if (!entry.is_folder || id == 0) continue;
+      next_id_ = std::max(next_id_, id + 1);
+      auto table = OpenTable(path, is_writer);
+      if (table.ok()) {
+        const std::string name = (*table)->name();
+        next->entries[name] = {*std::move(table), path, Status::OK()};
+      } else {
+        // The name is in the manifest; when that is what is damaged, the folder stands for it.
+        next->entries[table::NameInManifest(file_system_, path)] = {nullptr, path, table.status()};
+      }
+    }
+    catalog_.Publish(next.release());
+    return Status::OK();
+  }
+
+  // A writer beside us may replace files between our look at the manifest and at what it names.
+  Result<std::shared_ptr<Table>> OpenTable(const std::string& path, bool is_writer) {
+    constexpr int kTries = 5;
+    for (int i = 1;; ++i) {
+      auto table = Table::Open(context_, path, is_writer);
+      if (table.ok() || is_writer || i == kTries) return table;
+    }
+  }
+
+  void WakeWorker() {
+    if (worker_ != nullptr) worker_->Wake();
+  }
+
+  bool MaintainTables() {
+    bool ok = true;
+    const auto catalog = catalog_.Pin();
+    for (const auto& [name, entry] : catalog->entries) {
+      if (entry.table == nullptr || !entry.table->NeedsMaintenance()) continue;
+      const Status status = entry.table->Maintain(options_.background_compaction);
+      if (status.ok()) continue;
+      ok = false;
+      std::fprintf(stderr, "fletching: background work on table '%s' failed and will be tried again: %s\n",
+                   name.c_str(), status.message().c_str());
+    }
+    return ok;
+  }
+
+  uint64_t Random() {
+    const std::lock_guard lock(random_mutex_);
+    return random_();
+  }
+
+  EngineOptions options_;
+  io::FileSystem* file_system_;
+  table::TableContext context_;
+  std::mutex random_mutex_;
+  std::mt19937_64 random_{std::random_device{}() ^ (uint64_t{std::random_device{}()} << 32)};
+
+  std::mutex ddl_mutex_;
+  std::unique_ptr<io::FolderLock> lock_;
+  uint64_t next_id_ = 1;
+  std::atomic<bool> is_closed_{false};
+  table::PublishedCell<Catalog> catalog_;
+  std::unique_ptr<engine::Worker> worker_;
+};
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::Open(const EngineOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  ARROW_RETURN_NOT_OK(impl->Open());
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+Status Engine::Close() { return impl_->Close(); }
+
+Status Engine::CreateTable(std::string_view name, const TableSchema& schema) {
+  return impl_->CreateTable(name, schema);
+}
+
+Status Engine::DropTable(std::string_view name) { return impl_->DropTable(name); }
+
+Result<TableInfo> Engine::GetTable(std::string_view name) const {
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
+  return table->Info();
+}
+
+std::vector<TableInfo> Engine::ListTables() const { return impl_->ListTables(); }
+
+Result<WriteResult> Engine::Write(const WriteRequest& request, arrow::RecordBatchReader* source) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
+  return table->Write(request, source);
+}
+
+Result<WriteResult> Engine::Delete(const DeleteRequest& request) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
+  return table->Delete(request);
+}
+
+Result<ReadResult> Engine::Read(const ReadRequest& request) const {
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
+  return table->Read(request);
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> Engine::Scan(const ScanRequest& request) const {
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
+  return table->Scan(request);
+}
+
+Status Engine::AddColumn(std::string_view name, const ColumnSchema& column) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
+  return table->AddColumn(column);
+}
+
+Status Engine::WidenColumn(std::string_view name, std::string_view column,
+                           const std::shared_ptr<arrow::DataType>& type) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
+  return table->WidenColumn(column, type);
+}
+
+Status Engine::Compact(std::string_view name) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
+  return table->Compact();
+}
+
+Status Engine::Flush(std::string_view name) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
+  return table->Flush();
+}
+
+Result<VerifyReport> Engine::Verify(const std::string& data_dir) {
+  io::FileSystem* file_system = io::PosixFileSystem();
+  const std::string tables = data_dir + "/tables";
+  if (!file_system->Exists(tables)) return NotFound("data folder", data_dir);
+  VerifyReport report;
+  ARROW_ASSIGN_OR_RAISE(const auto folders, file_system->List(tables));
+  for (const io::FolderEntry& entry : folders) {
+    const std::string path = tables + "/" + entry.name;
+    if (entry.is_folder && ParseId(entry.name) != 0) {
+      ARROW_RETURN_NOT_OK(table::VerifyTable(file_system, path, &report));
+    } else {
+      report.orphans.push_back(path);
+    }
+  }
+  return report;
+}
+
+}  // namespace fletching

@@ -1,0 +1,187 @@
+#include "format/manifest.h"
+
+#include <utility>
+
+#include "base/checksum.h"
+
+namespace fletching::format {
+namespace {
+
+class Encoder {
+ public:
+  template <typename T>
+  void Put(T value) {
+    const size_t at = bytes_.size();
+    bytes_.resize(at + sizeof(T));
+    StoreAs(bytes_.data() + at, value);
+  }
+  void PutText(std::string_view text) {
+    Put(static_cast<uint32_t>(text.size()));
+    bytes_.insert(bytes_.end(), text.begin(), text.end());
+  }
+  std::vector<uint8_t> Take() { return std::move(bytes_); }
+
+ private:
+  std::vector<uint8_t> bytes_;
+};
+
+// Reads fields in order; the first one that does not fit makes everything after it zero and is
+// reported once by Finish, so the field list below stays readable.
+class Decoder {
+ public:
+  explicit Decoder(ByteSpan bytes) : bytes_(bytes) {}
+
+  template <typename T>
+  T Get() {
+    if (bytes_.size() - at_ < sizeof(T)) {
+      failed_ = true;
+      return T{};
+    }
+    const T value = LoadAs<T>(bytes_.data() + at_);
+    at_ += sizeof(T);
+    return value;
+  }
+  std::string GetText() {
+    const uint32_t size = Get<uint32_t>();
+    if (failed_ || bytes_.size() - at_ < size) {
+      failed_ = true;
+      return {};
+    }
+    std::string text(reinterpret_cast<const char*>(bytes_.data() + at_), size);
+    at_ += size;
+    return text;
+  }
+  // A count of items that take at least `item_bytes` each; a lie fails before memory is asked for.
+  uint32_t GetCount(size_t item_bytes) {
+    const uint32_t count = Get<uint32_t>();
+    if (failed_ || (bytes_.size() - at_) / item_bytes < count) {
+      failed_ = true;
+      return 0;
+    }
+    return count;
+  }
+  bool failed() const { return failed_; }
+  bool at_end() const { return at_ == bytes_.size(); }
+  uint64_t at() const { return at_; }
+
+ private:
+  ByteSpan bytes_;
+  size_t at_ = 0;
+  bool failed_ = false;
+};
+
+void EncodeSchema(const TableSchema& schema, Encoder* out) {
+  out->Put(static_cast<uint32_t>(schema.columns.size()));
+  for (const ColumnSchema& column : schema.columns) {
+    out->Put(column.id);
+    out->Put(static_cast<uint8_t>((column.nullable ? 1 : 0) | (column.strict ? 2 : 0)));
+    out->PutText(column.name);
+    out->PutText(TypeName(*column.type));
+  }
+  out->Put(static_cast<uint32_t>(schema.key.size()));
+  for (const std::string& name : schema.key) out->PutText(name);
+  out->PutText(schema.event_time);
+  out->Put(schema.ttl_ms);
+  out->Put(static_cast<uint32_t>(schema.metadata.size()));
+  for (const auto& [name, value] : schema.metadata) {
+    out->PutText(name);
+    out->PutText(value);
+  }
+}
+
+Status DecodeSchema(Decoder* in, TableSchema* schema) {
+  schema->columns.resize(in->GetCount(13));
+  for (ColumnSchema& column : schema->columns) {
+    column.id = in->Get<uint32_t>();
+    const uint8_t flags = in->Get<uint8_t>();
+    column.nullable = (flags & 1) != 0;
+    column.strict = (flags & 2) != 0;
+    column.name = in->GetText();
+    ARROW_ASSIGN_OR_RAISE(column.type, ParseTypeName(in->GetText()));
+  }
+  schema->key.resize(in->GetCount(4));
+  for (std::string& name : schema->key) name = in->GetText();
+  schema->event_time = in->GetText();
+  schema->ttl_ms = in->Get<int64_t>();
+  const uint32_t metadata_count = in->GetCount(8);
+  for (uint32_t i = 0; i < metadata_count; ++i) {
+    std::string name = in->GetText();
+    schema->metadata[std::move(name)] = in->GetText();
+  }
+  return CheckSchema(*schema);
+}
+
+}  // namespace
+
+std::vector<uint8_t> EncodeManifest(const Manifest& manifest) {
+  Encoder out;
+  out.PutText(manifest.table_name);
+  out.Put(manifest.number);
+  out.Put(manifest.commit);
+  out.Put(manifest.log_number);
+  out.Put(manifest.next_segment);
+  out.Put(manifest.next_column_id);
+  out.Put(manifest.hash_seed);
+  EncodeSchema(manifest.schema, &out);
+  out.Put(static_cast<uint32_t>(manifest.segments.size()));
+  for (const ManifestSegment& segment : manifest.segments) {
+    out.Put(segment.number);
+    out.Put(segment.row_count);
+    out.Put(segment.file_bytes);
+    out.Put(segment.newest_time_us);
+  }
+  const std::vector<uint8_t> payload = out.Take();
+  ManifestHeader header{kManifestMagic, kManifestVersion, sizeof(ManifestHeader), payload.size(),
+                        Checksum(payload), 0};
+  header.checksum = Checksum({reinterpret_cast<const uint8_t*>(&header),
+                              offsetof(ManifestHeader, checksum)});
+  std::vector<uint8_t> file(sizeof(header) + payload.size());
+  StoreAs(file.data(), header);
+  if (!payload.empty()) std::memcpy(file.data() + sizeof(header), payload.data(), payload.size());
+  return file;
+}
+
+Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file) {
+  if (bytes.size() < sizeof(ManifestHeader)) return Corruption(file, 0, "shorter than its header");
+  const auto header = LoadAs<ManifestHeader>(bytes.data());
+  if (header.magic != kManifestMagic) return Corruption(file, 0, "not a manifest (wrong magic)");
+  if (header.version > kManifestVersion) {
+    return Unsupported(file + ": manifest version " + std::to_string(header.version) +
+                       " was written by a newer Fletching; this one reads up to " +
+                       std::to_string(kManifestVersion));
+  }
+  if (Checksum(bytes.first(offsetof(ManifestHeader, checksum))) != header.checksum) {
+    return Corruption(file, offsetof(ManifestHeader, checksum), "header checksum differs");
+  }
+  const ByteSpan payload = bytes.subspan(sizeof(ManifestHeader));
+  if (payload.size() != header.payload_bytes) {
+    return Corruption(file, offsetof(ManifestHeader, payload_bytes), "length differs from the file's");
+  }
+  if (Checksum(payload) != header.payload_checksum) {
+    return Corruption(file, sizeof(ManifestHeader), "payload checksum differs");
+  }
+  Decoder in(payload);
+  Manifest manifest;
+  manifest.table_name = in.GetText();
+  manifest.number = in.Get<uint64_t>();
+  manifest.commit = in.Get<uint64_t>();
+  manifest.log_number = in.Get<uint64_t>();
+  manifest.next_segment = in.Get<uint64_t>();
+  manifest.next_column_id = in.Get<uint32_t>();
+  manifest.hash_seed = in.Get<uint64_t>();
+  const Status schema = DecodeSchema(&in, &manifest.schema);
+  if (!schema.ok()) return Corruption(file, sizeof(ManifestHeader) + in.at(), schema.message());
+  manifest.segments.resize(in.GetCount(32));
+  for (ManifestSegment& segment : manifest.segments) {
+    segment.number = in.Get<uint64_t>();
+    segment.row_count = in.Get<uint64_t>();
+    segment.file_bytes = in.Get<uint64_t>();
+    segment.newest_time_us = in.Get<int64_t>();
+  }
+  if (in.failed() || !in.at_end()) {
+    return Corruption(file, sizeof(ManifestHeader) + in.at(), "fields do not fill the payload");
+  }
+  return manifest;
+}
+
+}  // namespace fletching::format

@@ -1,0 +1,60 @@
+// The manifest: one small file per version of a table that says which segments it is made of, what
+// its schema is and where its log begins. Encoding and decoding only; opens no file.
+//
+//   ManifestHeader | payload (fields below in this order, little-endian, strings u32 length + bytes)
+//
+// Written aside, synced, renamed, folder synced: a torn manifest is never seen under its name.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "fletching/schema.h"
+#include "fletching/status.h"
+
+namespace fletching::format {
+
+inline constexpr uint64_t kManifestMagic = 0x1a0a0d4e414d4c46;  // "FLMAN" CR LF 0x1a
+inline constexpr uint32_t kManifestVersion = 1;
+
+struct ManifestHeader {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t header_bytes;
+  uint64_t payload_bytes;
+  uint64_t payload_checksum;
+  uint64_t checksum;  // of this struct up to here
+};
+static_assert(sizeof(ManifestHeader) == 40 && offsetof(ManifestHeader, checksum) == 32);
+
+struct ManifestSegment {
+  uint64_t number = 0;  // names the file
+  uint64_t row_count = 0;
+  uint64_t file_bytes = 0;
+  // Wall clock of the newest commit in it; decides expiry of tables with ttl and no event time
+  // only together with the rows' own times.
+  int64_t newest_time_us = 0;
+};
+
+struct Manifest {
+  std::string table_name;
+  uint64_t number = 0;       // of this manifest; ascending
+  uint64_t commit = 0;       // everything up to this commit is in `segments`
+  uint64_t log_number = 0;   // replay starts with this log
+  uint64_t next_segment = 1; // no file with this number or above is named here
+  uint32_t next_column_id = 1;
+  uint64_t hash_seed = 0;
+  TableSchema schema;
+  std::vector<ManifestSegment> segments;  // oldest first
+};
+
+std::vector<uint8_t> EncodeManifest(const Manifest& manifest);
+
+// `file` is only used in errors. Errors: kCorruption naming file and offset; kUnsupported for a
+// version newer than ours, saying so.
+Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file);
+
+}  // namespace fletching::format

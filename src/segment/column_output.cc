@@ -1,0 +1,152 @@
+#include "segment/column_output.h"
+
+#include <arrow/array.h>
+#include <arrow/buffer.h>
+#include <arrow/type.h>
+#include <arrow/util/bit_util.h>
+
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "segment/widen.h"
+
+namespace fletching::segment {
+namespace {
+
+template <uint32_t kWidth>
+void CopySlots(const RowSelection& rows, uint32_t offset, uint8_t* target) {
+  if (rows.positions == nullptr) {
+    for (int64_t i = 0; i < rows.count; ++i) {
+      std::memcpy(target + i * kWidth, rows.bodies[i] + offset, kWidth);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < rows.count; ++i) {
+    std::memcpy(target + int64_t{rows.positions[i]} * kWidth, rows.bodies[i] + offset, kWidth);
+  }
+}
+
+void CopyWideSlots(const RowSelection& rows, uint32_t offset, uint32_t width, uint8_t* target) {
+  for (int64_t i = 0; i < rows.count; ++i) {
+    std::memcpy(target + rows.At(i) * width, rows.bodies[i] + offset, width);
+  }
+}
+
+// The value of a packed variable column. Its row passed the locate stage, which checked that the
+// last end lies in the row block; an end that goes backwards (only possible when a checksum was
+// made to fit) reads as empty.
+ByteSpan VariableValue(const RowLayout& layout, uint32_t var_index, const uint8_t* body) {
+  const uint8_t* ends = body + layout.ends_offset();
+  const uint32_t begin = var_index == 0 ? 0 : LoadAs<uint32_t>(ends + 4 * size_t{var_index} - 4);
+  const auto end = LoadAs<uint32_t>(ends + 4 * size_t{var_index});
+  const auto last = LoadAs<uint32_t>(ends + 4 * size_t{layout.var_count} - 4);
+  if (end < begin || end > last) return {};
+  return {body + layout.fixed_bytes + begin, end - begin};
+}
+
+}  // namespace
+
+ColumnOutput::ColumnOutput(std::shared_ptr<arrow::DataType> type, int64_t row_count,
+                           std::shared_ptr<arrow::Buffer> values, bool all_found)
+    : type_(std::move(type)),
+      physical_(PhysicalOf(*type_)),
+      row_count_(row_count),
+      values_(std::move(values)) {
+  if (physical_.is_variable) {
+    spans_.resize(static_cast<size_t>(row_count));
+    return;
+  }
+  target_ = values_->mutable_data();
+  if (!all_found) std::memset(target_, 0, static_cast<size_t>(row_count) * physical_.width);
+}
+
+uint8_t* ColumnOutput::EnsureValidity() {
+  if (validity_ == nullptr) {
+    validity_ = arrow::AllocateBuffer((row_count_ + 7) / 8).ValueOrDie();
+    std::memset(validity_->mutable_data(), 0xff, static_cast<size_t>(validity_->size()));
+  }
+  return validity_->mutable_data();
+}
+
+void ColumnOutput::SetNull(int64_t row) {
+  ClearBit(EnsureValidity(), row);
+  if (target_ != nullptr) {
+    std::memset(target_ + row * physical_.width, 0, physical_.width);
+  }
+}
+
+void ColumnOutput::SetAllNull(const RowSelection& rows) {
+  for (int64_t i = 0; i < rows.count; ++i) SetNull(rows.At(i));
+}
+
+void ColumnOutput::GatherPacked(const RowLayout& layout, const LayoutColumn& column,
+                                const RowSelection& rows) {
+  if (column.is_variable) {
+    for (int64_t i = 0; i < rows.count; ++i) {
+      spans_[rows.At(i)] = VariableValue(layout, column.var_index, rows.bodies[i]);
+    }
+  } else if (!column.type->Equals(*type_)) {
+    GatherConverted(column, rows);
+  } else {
+    switch (column.width) {
+      case 1: CopySlots<1>(rows, column.slot_offset, target_); break;
+      case 2: CopySlots<2>(rows, column.slot_offset, target_); break;
+      case 4: CopySlots<4>(rows, column.slot_offset, target_); break;
+      case 8: CopySlots<8>(rows, column.slot_offset, target_); break;
+      default: CopyWideSlots(rows, column.slot_offset, column.width, target_);
+    }
+  }
+  if (column.null_bit == 0) return;
+  const uint32_t byte = column.null_bit >> 3;
+  const auto mask = static_cast<uint8_t>(1u << (column.null_bit & 7));
+  for (int64_t i = 0; i < rows.count; ++i) {
+    if (rows.bodies[i][byte] & mask) ClearBit(EnsureValidity(), rows.At(i));
+  }
+}
+
+void ColumnOutput::GatherConverted(const LayoutColumn& column, const RowSelection& rows) {
+  const WidenFunction widen = FindWiden(*column.type, *type_);
+  for (int64_t i = 0; i < rows.count; ++i) {
+    widen(rows.bodies[i] + column.slot_offset, target_ + rows.At(i) * physical_.width);
+  }
+}
+
+void ColumnOutput::SetValue(const LayoutColumn& column, int64_t row, ByteSpan value) {
+  if (physical_.is_variable) {
+    spans_[row] = value;
+    return;
+  }
+  uint8_t* target = target_ + row * physical_.width;
+  const WidenFunction widen = FindWiden(*column.type, *type_);
+  if (widen != nullptr) {
+    widen(value.data(), target);
+  } else {
+    std::memcpy(target, value.data(), physical_.width);
+  }
+}
+
+void ColumnOutput::FillConstant(const LayoutColumn& column, ByteSpan value,
+                                const RowSelection& rows) {
+  for (int64_t i = 0; i < rows.count; ++i) SetValue(column, rows.At(i), value);
+}
+
+Result<std::shared_ptr<arrow::Array>> ColumnOutput::Finish(
+    const std::shared_ptr<arrow::Buffer>& found, int64_t found_count) {
+  int64_t null_count = row_count_ - found_count;
+  if (validity_ != nullptr) {
+    if (found != nullptr) {
+      uint8_t* bits = validity_->mutable_data();
+      for (int64_t i = 0; i < validity_->size(); ++i) bits[i] &= found->data()[i];
+    }
+    null_count = arrow::kUnknownNullCount;
+  } else if (null_count > 0) {
+    validity_ = found;
+  }
+  if (physical_.is_variable) {
+    return MakeVariableArray(type_, spans_, std::move(validity_), null_count);
+  }
+  return MakeFixedArray(type_, row_count_, std::move(values_), std::move(validity_), null_count);
+}
+
+}  // namespace fletching::segment

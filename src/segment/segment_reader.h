@@ -1,0 +1,94 @@
+// An open segment file: finds keys and gathers columns. Stages: locate, gather.
+//
+// A view over a mapped file; nothing is copied. Knows nothing of other segments, of versions or of
+// which row wins between them.
+// Opening checks header, footer, column table and block table, and that every section lies inside
+// the file. The 4 KiB blocks of rows, index and data are checked against their checksums when they
+// are first touched; a warm read only asks one flag.
+// Threads: any number may call Find, Gather and Scan at once.
+// Lifetime: bodies returned point into the mapping and live as long as the reader.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fletching/status.h"
+#include "format/segment_layout.h"
+#include "io/file.h"
+#include "segment/column_output.h"
+#include "segment/locate.h"
+#include "segment/row_layout.h"
+
+namespace fletching::segment {
+
+class SegmentReader {
+ public:
+  // Errors: kCorruption naming the offset that does not add up; kUnsupported for newer versions.
+  static Result<std::shared_ptr<SegmentReader>> Open(std::shared_ptr<io::MappedFile> file);
+
+  // bodies_out[i], rows_out[i]: body and address of the i-th selected key's row, or nullptr.
+  // Tombstones are found like other rows. Cost: about two cache misses a key, overlapped.
+  Status Find(const KeySelection& keys, const uint8_t** bodies_out, uint32_t* rows_out) const;
+
+  // Columns without data here come out null.
+  Status Gather(uint32_t column_id, const RowSelection& rows, ColumnOutput* output) const;
+
+  // Rows from address *cursor on, dead ones left out, at most `limit`; *cursor moves behind them
+  // and equals end_address() at the end. keys_out[i] belongs to bodies_out[i].
+  Status Scan(uint64_t* cursor, int64_t limit, std::vector<ByteSpan>* keys_out,
+              std::vector<const uint8_t*>* bodies_out, std::vector<uint32_t>* rows_out) const;
+  uint64_t end_address() const { return footer_.row_bytes / footer_.row_unit_bytes; }
+
+  // Checks every block now. Errors: kCorruption, naming the first bad block.
+  Status VerifyAll() const;
+
+  const RowLayout& layout() const { return layout_; }
+  const format::SegmentFooter& footer() const { return footer_; }
+  uint64_t live_row_count() const { return footer_.row_count - footer_.dead_count; }
+  uint64_t file_bytes() const { return bytes_.size(); }
+  // Rows of this column that are neither null nor deleted; 0 without data.
+  uint64_t ValueCount(uint32_t column_id) const;
+  // About the bytes of keys and variable-length values of all rows.
+  uint64_t VaryingBytes() const;
+  const std::string& path() const { return file_->path(); }
+  const std::vector<std::string>& column_names() const { return column_names_; }
+
+ private:
+  explicit SegmentReader(std::shared_ptr<io::MappedFile> file);
+  // Opening: segment_open.cc.
+  Status ReadFooter();
+  Status ReadColumns();
+  Status CheckLayout() const;
+  Status CheckEntry(const format::ColumnEntry& entry, const arrow::DataType& type) const;
+  bool InBlocks(uint64_t offset, uint64_t bytes) const;
+
+  Status VerifyRange(uint64_t offset, uint64_t bytes) const;
+  Status VerifyBlock(uint64_t block) const;
+  void PrefetchBucket(uint64_t hash) const;
+  Result<uint32_t> Probe(uint64_t hash) const;
+  void PrefetchRow(uint32_t row) const;
+  Status Confirm(ByteSpan key, uint64_t hash, uint32_t* row, const uint8_t** body_out) const;
+  Result<const uint8_t*> Match(uint32_t row, ByteSpan key) const;
+  Status SearchChain(ByteSpan key, uint64_t hash, uint32_t* row, const uint8_t** body_out) const;
+  Status CheckTail(const uint8_t* body) const;
+  Status GatherSparse(const format::ColumnEntry& entry, const LayoutColumn& column,
+                      const RowSelection& rows, ColumnOutput* output) const;
+
+  std::shared_ptr<io::MappedFile> file_;
+  ByteSpan bytes_;
+  format::SegmentFooter footer_{};
+  RowLayout layout_;
+  std::vector<std::string> column_names_;
+  std::vector<format::ColumnEntry> entries_;               // aligned with layout_.columns
+  std::unique_ptr<std::atomic<bool>[]> column_verified_;  // likewise: its sparse or constant data
+  const uint8_t* rows_ = nullptr;
+  const format::IndexBucket* buckets_ = nullptr;
+  std::unique_ptr<std::atomic<uint64_t>[]> verified_;  // bit per block
+  mutable std::atomic<uint64_t> verified_count_{0};
+  mutable std::atomic<bool> all_verified_{false};
+};
+
+}  // namespace fletching::segment

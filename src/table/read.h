@@ -1,0 +1,47 @@
+// Reads of one version. Stages: locate, gather, assemble.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arrow/type_fwd.h"
+#include "fletching/request.h"
+#include "segment/keys.h"
+#include "table/version.h"
+
+namespace fletching::table {
+
+// Which value columns an answer has, resolved once per request.
+struct Projection {
+  std::vector<const ColumnSchema*> columns;
+  std::shared_ptr<arrow::Schema> schema;  // every field nullable
+
+  // nullopt = all. Errors: kInvalidArgument naming unknown and key columns.
+  static Result<Projection> Make(const TableState& state,
+                                 const std::optional<std::vector<std::string>>& names);
+};
+
+// keys: encoded with the version's key types.
+Result<ReadResult> ReadVersion(const Version& version, const segment::KeyBatch& keys,
+                               const Projection& projection, bool hits_only, int64_t now_us);
+
+// The same with bare columns, for callers that are not at a door: rows in the order of the keys,
+// null where absent.
+Result<std::vector<std::shared_ptr<arrow::Array>>> ReadColumns(
+    const Version& version, const segment::KeyBatch& keys,
+    const std::vector<const ColumnSchema*>& columns, int64_t now_us);
+
+// Columns of rows that are already located in one source.
+Result<std::vector<std::shared_ptr<arrow::Array>>> GatherRows(
+    const Source& source, const std::vector<const ColumnSchema*>& columns,
+    const segment::RowSelection& rows);
+
+// One buffer for all fixed-width columns of an answer, cut into 64-byte aligned slices; entries of
+// variable columns are null.
+Result<std::vector<std::shared_ptr<arrow::Buffer>>> AllocateColumns(
+    const std::vector<const ColumnSchema*>& columns, int64_t row_count);
+
+}  // namespace fletching::table

@@ -1,0 +1,123 @@
+// What a table answers without changing: reads, scans, facts.
+#include "table/table.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "table/merge_scan.h"
+#include "table/read.h"
+
+namespace fletching::table {
+namespace {
+
+constexpr int64_t kScanRows = 64 * 1024;
+
+// All live rows of one pinned version.
+class ScanReader final : public arrow::RecordBatchReader {
+ public:
+  ScanReader(Pinned<Version> version, std::shared_ptr<arrow::Schema> schema,
+             std::vector<std::string> names, int64_t limit_rows, int64_t now_us)
+      : version_(std::move(version)),
+        schema_(std::move(schema)),
+        names_(std::move(names)),
+        left_(limit_rows < 0 ? INT64_MAX : limit_rows),
+        scan_(*version_->state, version_->sources, version_->commit, now_us, false) {
+    for (const std::string& name : names_) {
+      if (const ColumnSchema* column = version_->state->FindValue(name)) {
+        values_.push_back(column);
+      }
+    }
+  }
+
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
+
+  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    *batch = nullptr;
+    if (left_ == 0) return Status::OK();
+    MergeChunk chunk;
+    ARROW_ASSIGN_OR_RAISE(const bool has_more, scan_.Next(std::min(kScanRows, left_), &chunk));
+    if (!has_more) return Status::OK();
+    left_ -= static_cast<int64_t>(chunk.keys.size());
+    ARROW_ASSIGN_OR_RAISE(const auto keys,
+                          segment::DecodeKeys(version_->state->schema, chunk.keys));
+    ARROW_ASSIGN_OR_RAISE(const auto values,
+                          GatherRows(*chunk.source, values_, chunk.Selection()));
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    size_t next_value = 0;
+    for (const std::string& name : names_) {
+      const auto& key_names = version_->state->schema.key;
+      const auto key = std::find(key_names.begin(), key_names.end(), name);
+      columns.push_back(key != key_names.end() ? keys[static_cast<size_t>(key - key_names.begin())]
+                                               : values[next_value++]);
+    }
+    *batch = arrow::RecordBatch::Make(schema_, static_cast<int64_t>(chunk.keys.size()),
+                                      std::move(columns));
+    return Status::OK();
+  }
+
+ private:
+  Pinned<Version> version_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<std::string> names_;
+  std::vector<const ColumnSchema*> values_;
+  int64_t left_;
+  MergeScan scan_;
+};
+
+}  // namespace
+
+Result<ReadResult> Table::Read(const ReadRequest& request) const {
+  const Pinned<Version> version = PinVersion();
+  const TableState& state = *version->state;
+  ARROW_ASSIGN_OR_RAISE(const Projection projection, Projection::Make(state, request.columns));
+  ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
+                        PrepareKeys(state, *context_.caster, request.keys));
+  return ReadVersion(*version, keys, projection, request.hits_only,
+                     state.ttl_us == 0 ? 0 : Now());
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> Table::Scan(const ScanRequest& request) const {
+  Pinned<Version> version = PinVersion();
+  const TableSchema& schema = version->state->schema;
+  std::vector<std::string> names;
+  if (request.columns.has_value()) {
+    names = *request.columns;
+  } else {
+    names = schema.key;
+    for (const ColumnSchema& column : version->state->value_columns) names.push_back(column.name);
+  }
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  for (const std::string& name : names) {
+    const ColumnSchema* column = schema.Find(name);
+    if (column == nullptr) {
+      return InvalidArgument("column '" + name + "' does not exist in this table");
+    }
+    fields.push_back(arrow::field(name, column->type, !schema.IsKey(name)));
+  }
+  return std::make_shared<ScanReader>(std::move(version), arrow::schema(std::move(fields)),
+                                      std::move(names), request.limit_rows, Now());
+}
+
+TableInfo Table::Info() const {
+  const Pinned<Version> version = PinVersion();
+  TableInfo info;
+  info.name = name_;
+  info.schema = version->state->schema;
+  info.version = version->commit;
+  for (const Source& source : version->sources) {
+    if (source.segment == nullptr) {
+      info.row_count += static_cast<int64_t>(source.memtable->key_count());
+      continue;
+    }
+    info.row_count += static_cast<int64_t>(source.segment->live_row_count());
+    info.disk_bytes += static_cast<int64_t>(source.segment->file_bytes());
+    ++info.segment_count;
+  }
+  info.disk_bytes += log_bytes_.load(std::memory_order_relaxed);
+  return info;
+}
+
+}  // namespace fletching::table

@@ -1,0 +1,162 @@
+// One table: its folder, its current version, its log and the threads that meet there.
+//
+//   read     pin the version -> locate -> gather -> assemble                    no lock
+//   write    prepare -> (small: log + memory table | large: segment file) -> commit -> publish
+//   flush    memory tables -> segments, new log, new manifest
+//   compact  neighbouring segments -> one, new manifest
+//
+// Locks, in the order they are taken: maintenance_mutex_ (flush, compaction, schema changes; one at
+// a time), commit_mutex_ (log and list of sources; held for one group commit), queue_mutex_
+// (writers waiting; never held during I/O).
+// Does not know other tables, tiers, JSON or HTTP.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "fletching/request.h"
+#include "format/manifest.h"
+#include "io/file.h"
+#include "segment/segment_writer.h"
+#include "table/log.h"
+#include "table/prepare.h"
+#include "table/version.h"
+
+namespace fletching::table {
+
+// What tables get from the engine. Lifetime: outlives every table.
+struct TableContext {
+  io::FileSystem* file_system = nullptr;
+  const Clock* clock = nullptr;
+  const BatchCaster* caster = nullptr;
+  std::function<uint64_t()> random;     // seeds and salts; thread-safe
+  std::function<void()> wake_worker;    // maintenance may be due; cheap, any thread
+  int64_t memtable_bytes_max = 0;
+  int64_t small_write_bytes_max = 0;
+  bool durable = true;
+};
+
+class Table {
+ public:
+  // Makes `folder` with a first manifest; the caller syncs the parent folder.
+  static Status Create(const TableContext& context, const std::string& folder,
+                       const std::string& name, const TableSchema& schema);
+  // is_writer: files that belong to nothing are removed and writes are possible.
+  static Result<std::shared_ptr<Table>> Open(const TableContext& context,
+                                             const std::string& folder, bool is_writer);
+
+  Result<ReadResult> Read(const ReadRequest& request) const;
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
+  Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
+  Result<WriteResult> Delete(const DeleteRequest& request);
+  TableInfo Info() const;
+  Pinned<Version> PinVersion() const { return current_.Pin(); }
+
+  Status Flush();
+  Status Compact();  // everything into one segment
+  Status AddColumn(const ColumnSchema& column);
+  Status WidenColumn(std::string_view column, const std::shared_ptr<arrow::DataType>& type);
+
+  // What the background thread calls: flushes and compacts what is due.
+  Status Maintain(bool may_compact);
+  bool NeedsMaintenance() const { return needs_maintenance_.load(std::memory_order_relaxed); }
+
+  const std::string& name() const { return name_; }
+  const std::string& folder() const { return folder_; }
+
+ private:
+  struct PendingWrite;
+  class SegmentBatchWriter;
+
+  Table(const TableContext& context, std::string folder, bool is_writer);
+
+  // table_open.cc
+  Status Recover();
+  Status LoadManifest(const std::vector<io::FolderEntry>& files);
+  Status OpenSegments();
+  Status ReplayLogs(const std::vector<io::FolderEntry>& files);
+  Status ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
+                      const std::string& path, uint64_t offset);
+  Status RemoveOrphans(const std::vector<io::FolderEntry>& files);
+  Result<Source> OpenSegment(uint64_t number) const;
+
+  // table_write.cc
+  Result<WriteResult> WriteSmall(const WriteRequest& request,
+                                 const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
+  Result<WriteResult> WriteLarge(const WriteRequest& request,
+                                 std::vector<std::shared_ptr<arrow::RecordBatch>> batches,
+                                 arrow::RecordBatchReader* source);
+  Result<WriteResult> Submit(PendingWrite* write);
+
+  // table_commit.cc
+  void CommitGroup(const std::vector<PendingWrite*>& group);
+  Status Apply(PendingWrite* write, std::vector<LogRecord>* records);
+  Status ApplyRows(PendingWrite* write);
+  Status FillPatch(PreparedBatch* batch) const;
+  Status EnsureLog();
+  Status RotateLog();
+  void AbandonLog(std::vector<Source> sources_before, uint64_t commit_before);
+  void PushMemtable(uint64_t bytes_needed);
+  void PublishVersion(uint64_t commit);
+
+  // table_maintain.cc
+  Status FlushWhile(std::unique_lock<std::mutex>* commit_lock, bool keep_locked,
+                    std::shared_ptr<const TableState> new_state);
+  Status WriteManifest(const format::Manifest& manifest);
+  Status ReplaceManifest(format::Manifest next);
+  Status CompactRun(size_t first, size_t count);
+  Result<std::vector<Source>> MergeRun(const std::vector<Source>& run, bool keep_tombstones);
+  bool FindRun(const std::vector<Source>& covered, size_t* first, size_t* count) const;
+  std::vector<Source> CoveredSegments();  // newest first
+  Status Alter(const std::function<Status(TableSchema*, uint32_t*)>& change);
+  format::Manifest ManifestFor(const std::vector<Source>& newest_first) const;
+
+  std::string SegmentPath(uint64_t number) const;
+  int64_t Now() const { return context_.clock->NowMicros(); }
+
+  const TableContext context_;
+  const std::string folder_;
+  const bool is_writer_;
+  std::string name_;
+
+  PublishedCell<Version> current_;
+  std::atomic<uint64_t> next_segment_{1};
+  std::atomic<bool> needs_maintenance_{false};
+  std::atomic<int64_t> log_bytes_{0};
+
+  std::mutex maintenance_mutex_;
+  format::Manifest manifest_;  // as last made durable
+
+  std::mutex commit_mutex_;
+  std::shared_ptr<const TableState> state_;
+  std::vector<Source> sources_;  // newest first; [0] is the memory table being written
+  std::unique_ptr<LogWriter> log_;
+  uint64_t last_commit_ = 0;
+  uint64_t last_log_number_ = 0;   // highest ever seen or tried
+  uint64_t prior_log_number_ = 0;  // the log a new one continues
+  uint64_t prior_log_bytes_ = 0;
+
+  std::mutex queue_mutex_;
+  std::deque<PendingWrite*> queue_;
+  bool has_leader_ = false;
+};
+
+// "00000000000000000007.flseg", "00000000000000000003.flman"
+std::string SegmentFileName(uint64_t number);
+std::string ManifestFileName(uint64_t number);
+// The number of a file of ours with this ending, or 0.
+uint64_t ParseFileNumber(std::string_view name, std::string_view ending);
+
+inline constexpr std::string_view kSegmentEnding = ".flseg";
+inline constexpr std::string_view kManifestEnding = ".flman";
+inline constexpr std::string_view kLogEnding = ".fllog";
+
+}  // namespace fletching::table

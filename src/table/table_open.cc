@@ -1,0 +1,233 @@
+// Making a table and opening one: manifest, segments, logs, orphans.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "segment/segment_reader.h"
+#include "table/table.h"
+
+namespace fletching::table {
+namespace {
+
+std::string NumberedName(uint64_t number, std::string_view ending) {
+  std::string digits = std::to_string(number);
+  return std::string(20 - digits.size(), '0') + digits + std::string(ending);
+}
+
+std::vector<uint64_t> NumbersOf(const std::vector<io::FolderEntry>& files,
+                                std::string_view ending) {
+  std::vector<uint64_t> numbers;
+  for (const io::FolderEntry& file : files) {
+    if (const uint64_t number = ParseFileNumber(file.name, ending); number != 0) {
+      numbers.push_back(number);
+    }
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+}  // namespace
+
+std::string SegmentFileName(uint64_t number) { return NumberedName(number, kSegmentEnding); }
+std::string ManifestFileName(uint64_t number) { return NumberedName(number, kManifestEnding); }
+
+uint64_t ParseFileNumber(std::string_view name, std::string_view ending) {
+  if (name.size() != 20 + ending.size() || !name.ends_with(ending)) return 0;
+  uint64_t number = 0;
+  for (const char digit : name.substr(0, 20)) {
+    if (digit < '0' || digit > '9') return 0;
+    number = number * 10 + static_cast<uint64_t>(digit - '0');
+  }
+  return number;
+}
+
+Table::Table(const TableContext& context, std::string folder, bool is_writer)
+    : context_(context), folder_(std::move(folder)), is_writer_(is_writer) {}
+
+std::string Table::SegmentPath(uint64_t number) const {
+  return folder_ + "/" + SegmentFileName(number);
+}
+
+Status Table::Create(const TableContext& context, const std::string& folder,
+                     const std::string& name, const TableSchema& schema) {
+  ARROW_RETURN_NOT_OK(CheckName("table", name));
+  ARROW_RETURN_NOT_OK(CheckSchema(schema));
+  ARROW_RETURN_NOT_OK(context.file_system->MakeFolder(folder));
+  Table table(context, folder, true);
+  format::Manifest manifest;
+  manifest.table_name = name;
+  manifest.number = 1;
+  manifest.log_number = 1;
+  manifest.hash_seed = context.random();
+  manifest.schema = schema;
+  for (ColumnSchema& column : manifest.schema.columns) column.id = manifest.next_column_id++;
+  return table.WriteManifest(manifest);
+}
+
+Result<std::shared_ptr<Table>> Table::Open(const TableContext& context, const std::string& folder,
+                                           bool is_writer) {
+  std::shared_ptr<Table> table(new Table(context, folder, is_writer));
+  ARROW_RETURN_NOT_OK(table->Recover());
+  return table;
+}
+
+Status Table::Recover() {
+  ARROW_ASSIGN_OR_RAISE(const auto files, context_.file_system->List(folder_));
+  ARROW_RETURN_NOT_OK(LoadManifest(files));
+  name_ = manifest_.table_name;
+  state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id);
+  last_commit_ = manifest_.commit;
+  uint64_t next = manifest_.next_segment;
+  for (const uint64_t number : NumbersOf(files, kSegmentEnding)) next = std::max(next, number + 1);
+  next_segment_ = next;
+  ARROW_RETURN_NOT_OK(OpenSegments());
+  PushMemtable(0);
+  ARROW_RETURN_NOT_OK(ReplayLogs(files));
+  if (is_writer_) ARROW_RETURN_NOT_OK(RemoveOrphans(files));
+  needs_maintenance_ = true;
+  PublishVersion(last_commit_);
+  return Status::OK();
+}
+
+Status Table::LoadManifest(const std::vector<io::FolderEntry>& files) {
+  const std::vector<uint64_t> numbers = NumbersOf(files, kManifestEnding);
+  if (numbers.empty()) return Corruption(folder_, 0, "the folder of a table has no manifest");
+  const std::string path = folder_ + "/" + ManifestFileName(numbers.back());
+  ARROW_ASSIGN_OR_RAISE(const auto file, context_.file_system->Map(path));
+  ARROW_ASSIGN_OR_RAISE(manifest_, format::DecodeManifest(file->bytes(), path));
+  if (manifest_.number != numbers.back()) {
+    return Corruption(path, 0, "manifest carries another number than its name");
+  }
+  return Status::OK();
+}
+
+Result<Source> Table::OpenSegment(uint64_t number) const {
+  ARROW_ASSIGN_OR_RAISE(auto file, context_.file_system->Map(SegmentPath(number)));
+  ARROW_ASSIGN_OR_RAISE(auto reader, segment::SegmentReader::Open(std::move(file)));
+  if (reader->footer().hash_seed != state_->hash_seed) {
+    return Corruption(reader->path(), 0, "segment belongs to another table (hash seed differs)");
+  }
+  Source source;
+  source.segment = std::move(reader);
+  source.number = number;
+  return source;
+}
+
+Status Table::OpenSegments() {
+  for (const format::ManifestSegment& entry : manifest_.segments) {
+    auto source = OpenSegment(entry.number);
+    if (!source.ok() && CodeOf(source.status()) == ErrorCode::kNotFound) {
+      return Corruption(SegmentPath(entry.number), 0, "a segment the manifest names is missing");
+    }
+    ARROW_RETURN_NOT_OK(source.status());
+    if (source->segment->file_bytes() != entry.file_bytes) {
+      return Corruption(SegmentPath(entry.number), source->segment->file_bytes(),
+                        "segment is not as long as the manifest says");
+    }
+    source->commit = manifest_.commit;
+    source->newest_time_us = entry.newest_time_us;
+    sources_.insert(sources_.begin(), *std::move(source));
+  }
+  return Status::OK();
+}
+
+// The logs from the manifest's on form a chain by their headers; files beside the chain are of
+// failed attempts.
+Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files) {
+  struct Link {
+    std::shared_ptr<io::MappedFile> file;
+    format::LogHeader header{};
+    uint64_t must_be_valid_bytes = 0;
+  };
+  std::vector<uint64_t> numbers = NumbersOf(files, kLogEnding);
+  if (!numbers.empty()) last_log_number_ = numbers.back();
+  last_log_number_ = std::max(last_log_number_, manifest_.log_number - 1);
+  std::vector<Link> chain;  // newest first
+  uint64_t wanted = 0;      // 0 = the newest there is
+  while (!numbers.empty() && numbers.back() >= manifest_.log_number) {
+    const uint64_t number = numbers.back();
+    numbers.pop_back();
+    if (wanted != 0 && number != wanted) continue;
+    Link link;
+    const std::string path = folder_ + "/" + LogFileName(number);
+    ARROW_ASSIGN_OR_RAISE(link.file, context_.file_system->Map(path));
+    const auto header = ReadLogHeader(link.file->bytes(), path);
+    if (!header.ok()) {
+      // Never finished being made: nothing in it was acknowledged. With frames in it, it was.
+      if (wanted == 0 && CodeOf(header.status()) == ErrorCode::kCorruption &&
+          !HoldsAnyFrame(link.file->bytes())) {
+        continue;
+      }
+      return header.status();
+    }
+    link.header = *header;
+    if (!chain.empty()) link.must_be_valid_bytes = chain.back().header.previous_valid_bytes;
+    chain.push_back(link);
+    wanted = link.header.previous_log_number;
+    if (wanted < manifest_.log_number) break;
+  }
+  if (!chain.empty() && wanted >= manifest_.log_number &&
+      chain.back().header.log_number != wanted) {
+    return Corruption(folder_ + "/" + LogFileName(wanted), 0, "a log that holds writes is missing");
+  }
+  for (auto link = chain.rbegin(); link != chain.rend(); ++link) {
+    const std::string& path = link->file->path();
+    ARROW_ASSIGN_OR_RAISE(
+        const LogImage image,
+        ReadLog(link->file->bytes(), path, link->must_be_valid_bytes,
+                [&](const format::RecordHeader& header, ByteSpan payload, uint64_t offset) {
+                  return ReplayRecord(header, payload, path, offset);
+                }));
+    prior_log_number_ = image.header.log_number;
+    prior_log_bytes_ = image.valid_bytes;
+  }
+  return Status::OK();
+}
+
+Status Table::ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
+                           const std::string& path, uint64_t offset) {
+  if (header.commit <= last_commit_) {
+    return Corruption(path, offset, "commit numbers of a log go backwards");
+  }
+  last_commit_ = header.commit;
+  if (header.kind == static_cast<uint32_t>(format::RecordKind::kRows)) {
+    if (!sources_[0].memtable->Fits(payload.size(), header.row_count)) {
+      --last_commit_;
+      PushMemtable(payload.size() + 64 * std::min<uint64_t>(header.row_count, payload.size()));
+      ++last_commit_;
+    }
+    return sources_[0].memtable->Insert(payload, header.commit, path);
+  }
+  if (header.kind != static_cast<uint32_t>(format::RecordKind::kSegments)) {
+    return Corruption(path, offset, "unknown kind of record");
+  }
+  PushMemtable(0);
+  for (size_t at = 0; at + 8 <= payload.size(); at += 8) {
+    const auto number = LoadAs<uint64_t>(payload.data() + at);
+    ARROW_ASSIGN_OR_RAISE(Source source, OpenSegment(number));
+    source.commit = header.commit;
+    source.newest_time_us = header.commit_time_us;
+    next_segment_ = std::max(next_segment_.load(), number + 1);
+    sources_.insert(sources_.begin() + 1, std::move(source));
+  }
+  return Status::OK();
+}
+
+Status Table::RemoveOrphans(const std::vector<io::FolderEntry>& files) {
+  std::set<std::string> known{ManifestFileName(manifest_.number)};
+  for (const Source& source : sources_) {
+    if (source.segment != nullptr) known.insert(SegmentFileName(source.number));
+  }
+  for (const io::FolderEntry& file : files) {
+    const uint64_t log = ParseFileNumber(file.name, kLogEnding);
+    if (log != 0 && log >= manifest_.log_number && log <= prior_log_number_) continue;
+    const bool is_ours = file.name.ends_with(kSegmentEnding) ||
+                         file.name.ends_with(kManifestEnding) || log != 0 ||
+                         file.name.ends_with(".tmp");
+    if (!is_ours || file.is_folder || known.contains(file.name)) continue;
+    ARROW_RETURN_NOT_OK(context_.file_system->Remove(folder_ + "/" + file.name));
+  }
+  return Status::OK();
+}
+
+}  // namespace fletching::table

@@ -1,0 +1,241 @@
+// Writes and deletes up to the commit queue.
+#include <arrow/record_batch.h>
+#include <arrow/util/byte_size.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/ignore_error.h"
+#include "segment/segment_writer.h"
+#include "table/pending_write.h"
+#include "table/segment_plan.h"
+#include "table/table.h"
+
+namespace fletching::table {
+namespace {
+
+using RecordBatches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
+
+// Rows prepared at a time: bounds the memory of hashes and casts whatever the caller's batches are.
+constexpr int64_t kSliceRows = 64 * 1024;
+// Sparse values wait in memory for the end of their segment; beyond this a new segment is begun,
+// whose layout is chosen anew.
+constexpr uint64_t kSparseBytesMax = uint64_t{64} << 20;
+constexpr uint64_t kRowAddressesMax = (uint64_t{1} << 32) - (uint64_t{1} << 24);
+// A patch is filled and encoded in memory.
+constexpr int64_t kPatchBytesMax = int64_t{256} << 20;
+// Frozen memory tables that may wait for the background thread before writers do its work.
+constexpr int64_t kFrozenMax = 4;
+
+}  // namespace
+
+// Writes the batches of one large write into as many segment files as it takes (nearly always one),
+// and removes them again unless Take is called.
+class Table::SegmentBatchWriter {
+ public:
+  SegmentBatchWriter(Table* table, std::shared_ptr<const TableState> state)
+      : table_(table), state_(std::move(state)) {}
+
+  ~SegmentBatchWriter() {
+    for (const uint64_t number : numbers_) {
+      IgnoreError(table_->context_.file_system->Remove(table_->SegmentPath(number)));
+    }
+  }
+
+  Status Append(std::vector<PreparedBatch> batches) {
+    if (writer_ == nullptr) ARROW_RETURN_NOT_OK(Begin(batches));
+    for (const PreparedBatch& batch : batches) {
+      ARROW_RETURN_NOT_OK(writer_->Append(RowsForLayout(*state_, batch, layout_)));
+    }
+    const bool is_full = writer_->sparse_bytes() > kSparseBytesMax ||
+                         writer_->row_bytes() / layout_.unit_bytes > kRowAddressesMax;
+    return is_full ? End() : Status::OK();
+  }
+
+  // The finished, durable segments, oldest first. Their files stay.
+  Result<std::vector<Source>> Take() {
+    if (writer_ != nullptr) ARROW_RETURN_NOT_OK(End());
+    if (table_->context_.durable) {
+      ARROW_RETURN_NOT_OK(table_->context_.file_system->SyncFolder(table_->folder_));
+    }
+    std::vector<Source> sources;
+    for (const uint64_t number : numbers_) {
+      ARROW_ASSIGN_OR_RAISE(Source source, table_->OpenSegment(number));
+      source.newest_time_us = table_->Now();
+      sources.push_back(std::move(source));
+    }
+    return sources;
+  }
+  void Keep() { numbers_.clear(); }
+
+ private:
+  Status Begin(const std::vector<PreparedBatch>& sample) {
+    segment::SegmentSpec spec = PlanSegment(*state_, MeasureBatches(*state_, sample, false),
+                                            AverageRowBytes(sample), table_->context_.durable);
+    layout_ = spec.layout;
+    const uint64_t number = table_->next_segment_.fetch_add(1);
+    numbers_.push_back(number);
+    ARROW_ASSIGN_OR_RAISE(writer_,
+                          segment::SegmentWriter::Create(table_->context_.file_system,
+                                                         table_->SegmentPath(number), spec));
+    return Status::OK();
+  }
+  Status End() {
+    const Status status = writer_->Finish().status();
+    writer_.reset();
+    return status;
+  }
+
+  Table* const table_;
+  const std::shared_ptr<const TableState> state_;
+  std::vector<uint64_t> numbers_;
+  std::unique_ptr<segment::SegmentWriter> writer_;
+  segment::RowLayout layout_;
+};
+
+Result<WriteResult> Table::Submit(PendingWrite* write) {
+  std::unique_lock lock(queue_mutex_);
+  queue_.push_back(write);
+  if (has_leader_) {
+    write->wake.wait(lock, [&] { return write->is_done || write->is_leader; });
+  } else {
+    has_leader_ = true;
+    write->is_leader = true;
+  }
+  if (!write->is_done) {
+    const std::vector<PendingWrite*> group(queue_.begin(), queue_.end());
+    queue_.clear();
+    lock.unlock();
+    CommitGroup(group);
+    lock.lock();
+    for (PendingWrite* member : group) {
+      member->is_done = true;
+      if (member != write) member->wake.notify_one();
+    }
+    if (queue_.empty()) {
+      has_leader_ = false;
+    } else {
+      queue_.front()->is_leader = true;
+      queue_.front()->wake.notify_one();
+    }
+  }
+  lock.unlock();
+  if (NeedsMaintenance()) context_.wake_worker();
+  ARROW_RETURN_NOT_OK(write->status);
+  return WriteResult{write->row_count, write->commit};
+}
+
+Result<WriteResult> Table::WriteSmall(const WriteRequest& request, const RecordBatches& batches) {
+  while (true) {
+    PendingWrite write;
+    write.state = PinVersion()->state;
+    write.is_patch = request.mode == WriteMode::kPatch;
+    write.time_us = Now();
+    for (const auto& batch : batches) {
+      ARROW_ASSIGN_OR_RAISE(PreparedBatch prepared,
+                            PrepareBatch(*write.state, *context_.caster, *batch, request.mode,
+                                         request.ignore_extra_columns, write.time_us));
+      if (!write.is_patch) ARROW_RETURN_NOT_OK(EncodeLogRows(*write.state, prepared, &write.rows));
+      write.row_count += prepared.row_count;
+      write.batches.push_back(std::move(prepared));
+    }
+    if (write.row_count == 0) return WriteResult{0, PinVersion()->commit};
+    auto result = Submit(&write);
+    if (!result.ok() || !write.must_retry) return result;
+  }
+}
+
+Result<WriteResult> Table::WriteLarge(const WriteRequest& request, RecordBatches batches,
+                                      arrow::RecordBatchReader* source) {
+  PendingWrite write;
+  const auto state = PinVersion()->state;
+  write.time_us = Now();
+  SegmentBatchWriter segments(this, state);
+  std::vector<PreparedBatch> prepared;
+  std::shared_ptr<arrow::RecordBatch> batch;
+  while (true) {
+    for (const auto& held : batches) {
+      for (int64_t first = 0; first < held->num_rows(); first += kSliceRows) {
+        ARROW_ASSIGN_OR_RAISE(PreparedBatch slice,
+                              PrepareBatch(*state, *context_.caster, *held->Slice(first, kSliceRows),
+                                           request.mode, request.ignore_extra_columns,
+                                           write.time_us));
+        write.row_count += slice.row_count;
+        prepared.push_back(std::move(slice));
+        // The first piece is the sample the layout is chosen from; then one by one.
+        ARROW_RETURN_NOT_OK(segments.Append(std::exchange(prepared, {})));
+        if (request.on_progress) ARROW_RETURN_NOT_OK(request.on_progress(write.row_count));
+      }
+    }
+    batches.clear();
+    ARROW_RETURN_NOT_OK(source->ReadNext(&batch));
+    if (batch == nullptr) break;
+    batches.push_back(std::move(batch));
+  }
+  ARROW_ASSIGN_OR_RAISE(write.segments, segments.Take());
+  for (const Source& segment : write.segments) {
+    const size_t at = write.segment_numbers.size();
+    write.segment_numbers.resize(at + 8);
+    StoreAs(write.segment_numbers.data() + at, segment.number);
+  }
+  auto result = Submit(&write);
+  if (result.ok()) segments.Keep();
+  return result;
+}
+
+Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatchReader* source) {
+  if (!is_writer_) return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  int64_t frozen = 0;
+  for (const Source& s : PinVersion()->sources) frozen += s.memtable != nullptr ? 1 : 0;
+  if (frozen > kFrozenMax) ARROW_RETURN_NOT_OK(Flush());
+
+  RecordBatches batches;
+  int64_t bytes = 0;
+  const int64_t bytes_max = request.mode == WriteMode::kPatch ? kPatchBytesMax
+                                                              : context_.small_write_bytes_max;
+  const auto state = PinVersion()->state;
+  std::shared_ptr<arrow::RecordBatch> batch;
+  while (bytes <= bytes_max) {
+    ARROW_RETURN_NOT_OK(source->ReadNext(&batch));
+    if (batch == nullptr) break;
+    // Offsets must hold before sizes are asked for; the rest is checked with the schema at hand.
+    ARROW_RETURN_NOT_OK(batch->Validate());
+    ARROW_ASSIGN_OR_RAISE(const int64_t batch_bytes, arrow::util::ReferencedBufferSize(*batch));
+    bytes += batch_bytes + batch->num_rows() * state->full_layout.bits_bytes;
+    batches.push_back(std::move(batch));
+  }
+  if (bytes > bytes_max) {
+    if (request.mode == WriteMode::kPatch) {
+      return TooLarge("a patch is limited to 256 MiB; send it in several parts");
+    }
+    return WriteLarge(request, std::move(batches), source);
+  }
+  if (batches.empty()) {
+    ARROW_ASSIGN_OR_RAISE(batch, arrow::RecordBatch::MakeEmpty(source->schema()));
+    batches.push_back(std::move(batch));
+  }
+  return WriteSmall(request, batches);
+}
+
+Result<WriteResult> Table::Delete(const DeleteRequest& request) {
+  if (!is_writer_) return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  while (true) {
+    PendingWrite write;
+    write.state = PinVersion()->state;
+    write.time_us = Now();
+    ARROW_ASSIGN_OR_RAISE(segment::KeyBatch keys,
+                          PrepareKeys(*write.state, *context_.caster, request.keys));
+    ARROW_ASSIGN_OR_RAISE(PreparedBatch prepared,
+                          PrepareDelete(*write.state, std::move(keys),
+                                        request.event_time_us.value_or(write.time_us),
+                                        write.time_us));
+    write.row_count = prepared.row_count;
+    if (write.row_count == 0) return WriteResult{0, PinVersion()->commit};
+    ARROW_RETURN_NOT_OK(EncodeLogRows(*write.state, prepared, &write.rows));
+    write.batches.push_back(std::move(prepared));
+    auto result = Submit(&write);
+    if (!result.ok() || !write.must_retry) return result;
+  }
+}
+
+}  // namespace fletching::table

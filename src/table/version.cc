@@ -1,0 +1,124 @@
+#include "table/version.h"
+
+#include <arrow/type.h>
+
+#include <utility>
+
+#include "segment/keys.h"
+
+namespace fletching::table {
+namespace {
+
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+
+int64_t UnitsPerSecond(const arrow::DataType& type) {
+  switch (static_cast<const arrow::TimestampType&>(type).unit()) {
+    case arrow::TimeUnit::SECOND: return 1;
+    case arrow::TimeUnit::MILLI: return 1'000;
+    case arrow::TimeUnit::MICRO: return kMicrosPerSecond;
+    case arrow::TimeUnit::NANO: return 1'000'000'000;
+  }
+  return kMicrosPerSecond;
+}
+
+}  // namespace
+
+std::shared_ptr<const TableState> TableState::Make(TableSchema schema, uint64_t hash_seed,
+                                                   uint32_t next_column_id) {
+  auto state = std::make_shared<TableState>();
+  state->schema = std::move(schema);
+  state->hash_seed = hash_seed;
+  state->next_column_id = next_column_id;
+  for (const ColumnSchema& column : state->schema.columns) {
+    if (state->schema.IsKey(column.name)) continue;
+    const auto index = static_cast<int32_t>(state->value_columns.size());
+    if (column.name == state->schema.event_time) {
+      state->event_time_index = index;
+      state->event_units_per_second = UnitsPerSecond(*column.type);
+    }
+    state->value_index[column.name] = index;
+    state->value_columns.push_back(column);
+  }
+  for (const std::string& name : state->schema.key) {
+    state->key_types.push_back(state->schema.Find(name)->type);
+  }
+  state->full_layout = segment::FullLayout(state->schema);
+  state->ttl_us = state->schema.ttl_ms * 1000;
+  return state;
+}
+
+const ColumnSchema* TableState::FindValue(std::string_view name) const {
+  const auto found = value_index.find(std::string(name));
+  return found == value_index.end() ? nullptr : &value_columns[found->second];
+}
+
+int64_t TableState::EventToMicros(int64_t event_time) const {
+  if (event_units_per_second >= kMicrosPerSecond) {
+    return event_time / (event_units_per_second / kMicrosPerSecond);
+  }
+  return event_time * (kMicrosPerSecond / event_units_per_second);
+}
+
+int64_t TableState::MicrosToEvent(int64_t micros) const {
+  if (event_units_per_second >= kMicrosPerSecond) {
+    return micros * (event_units_per_second / kMicrosPerSecond);
+  }
+  return micros / (kMicrosPerSecond / event_units_per_second);
+}
+
+Status Source::Find(const segment::KeySelection& keys, uint64_t version_commit,
+                    const uint8_t** bodies_out, uint32_t* rows_out) const {
+  if (segment != nullptr) return segment->Find(keys, bodies_out, rows_out);
+  memtable->Find(keys, std::min(commit, version_commit), bodies_out, rows_out);
+  return Status::OK();
+}
+
+Status Source::Gather(uint32_t column_id, const segment::RowSelection& rows,
+                      segment::ColumnOutput* output) const {
+  if (segment != nullptr) return segment->Gather(column_id, rows, output);
+  const segment::LayoutColumn* column = memtable->layout().Find(column_id);
+  if (column == nullptr) {
+    output->SetAllNull(rows);
+  } else {
+    output->GatherPacked(memtable->layout(), *column, rows);
+  }
+  return Status::OK();
+}
+
+Status Source::Scan(uint64_t version_commit, uint64_t* cursor, int64_t limit,
+                    std::vector<ByteSpan>* keys_out, std::vector<const uint8_t*>* bodies_out,
+                    std::vector<uint32_t>* rows_out) const {
+  if (segment == nullptr) {
+    memtable->Scan(std::min(commit, version_commit), cursor, limit, keys_out, bodies_out, rows_out);
+    return Status::OK();
+  }
+  ARROW_RETURN_NOT_OK(segment->Scan(cursor, limit, keys_out, bodies_out, rows_out));
+  if (*cursor >= segment->end_address()) *cursor = UINT64_MAX;
+  return Status::OK();
+}
+
+const segment::LayoutColumn* FindEventColumn(const TableState& state, const Source& source) {
+  if (state.event_time_index < 0) return nullptr;
+  return source.layout().Find(state.value_columns[state.event_time_index].id);
+}
+
+int64_t RowEventTime(const segment::LayoutColumn& column, const uint8_t* body) {
+  return LoadAs<int64_t>(body + column.slot_offset);
+}
+
+RowFilter::RowFilter(const TableState& state, const Source& source, int64_t now_us)
+    : state_(state),
+      event_column_(FindEventColumn(state, source)),
+      time_offset_(source.layout().time_offset),
+      ttl_us_(state.ttl_us),
+      now_us_(now_us) {}
+
+bool RowFilter::IsExpired(const uint8_t* body) const {
+  if (ttl_us_ == 0) return false;
+  if (event_column_ != nullptr) {
+    return now_us_ - state_.EventToMicros(RowEventTime(*event_column_, body)) > ttl_us_;
+  }
+  return time_offset_ >= 0 && now_us_ - LoadAs<int64_t>(body + time_offset_) > ttl_us_;
+}
+
+}  // namespace fletching::table
