@@ -53,6 +53,7 @@ class Budget::Pool final : public arrow::MemoryPool {
   std::string backend_name() const override { return parent_->backend_name(); }
   int64_t limit_bytes() const { return limit_bytes_; }
   int64_t refused_bytes() const { return refused_bytes_.load(); }
+  void ForgetRefusal() { refused_bytes_ = 0; }
 
  private:
   ~Pool() override = default;
@@ -92,6 +93,7 @@ arrow::MemoryPool* Budget::pool() const { return pool_; }
 int64_t Budget::limit_bytes() const { return pool_->limit_bytes(); }
 int64_t Budget::held_bytes() const { return pool_->bytes_allocated(); }
 int64_t Budget::refused_bytes() const { return pool_->refused_bytes(); }
+void Budget::ForgetRefusal() { pool_->ForgetRefusal(); }
 
 std::string ByteText(int64_t bytes) {
   constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -32,6 +32,7 @@ class Budget {
   // Size of the allocation that was refused first; 0 = none was. Decoders wrap a refusal in words
   // of their own, so this and not the text of a Status tells a bomb from broken bytes.
   int64_t refused_bytes() const;
+  void ForgetRefusal();
 
  private:
   class Pool;

@@ -13,8 +13,8 @@
 #include <gtest/gtest.h>
 
 #include "ingest/cast.h"
-#include "ingest/test_samples.h"
 #include "ingest/sources.h"
+#include "ingest/test_samples.h"
 
 namespace fletching::ingest {
 namespace {

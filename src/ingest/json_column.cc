@@ -75,11 +75,10 @@ template <typename Builder>
 class ScalarColumn : public JsonColumn {
  public:
   ScalarColumn(const TypePtr& type, arrow::MemoryPool* pool)
-      : JsonColumn(std::make_shared<Builder>(type, pool)) {}
+      : JsonColumn(type, std::make_shared<Builder>(type, pool)) {}
 
  protected:
   Builder& values() { return checked_cast<Builder&>(*builder()); }
-  arrow::DataType& type() const { return *builder()->type(); }
 };
 
 class BoolColumn final : public ScalarColumn<arrow::BooleanBuilder> {
@@ -161,7 +160,7 @@ template <typename Builder>
 class ListColumn final : public JsonColumn {
  public:
   ListColumn(const TypePtr& type, std::unique_ptr<JsonColumn> values, arrow::MemoryPool* pool)
-      : JsonColumn(std::make_shared<Builder>(pool, values->builder(), type)),
+      : JsonColumn(type, std::make_shared<Builder>(pool, values->builder(), type)),
         values_(std::move(values)) {}
 
   Status BeginList() override {
@@ -171,9 +170,8 @@ class ListColumn final : public JsonColumn {
 
   Status EndList() override {
     const int64_t count = values_->length() - first_;
-    const arrow::DataType& type = *builder()->type();
-    if (type.id() != arrow::Type::FIXED_SIZE_LIST) return Status::OK();
-    const int64_t width = checked_cast<const arrow::FixedSizeListType&>(type).list_size();
+    if (type().id() != arrow::Type::FIXED_SIZE_LIST) return Status::OK();
+    const int64_t width = checked_cast<const arrow::FixedSizeListType&>(type()).list_size();
     if (count == width) return Status::OK();
     return InvalidArgument("a list of " + std::to_string(count) + " values where the schema says " +
                            std::to_string(width));
@@ -257,8 +255,7 @@ int64_t JsonColumn::length() const { return builder_->length(); }
 Result<std::shared_ptr<arrow::Array>> JsonColumn::Finish() { return builder_->Finish(); }
 
 Status JsonColumn::WrongKind(std::string_view kind) const {
-  return InvalidArgument(std::string(kind) + " where the schema says " +
-                         TypeName(*builder_->type()));
+  return InvalidArgument(std::string(kind) + " where the schema says " + TypeName(*type_));
 }
 
 }  // namespace fletching::ingest

@@ -44,12 +44,14 @@ class JsonColumn {
   const std::shared_ptr<arrow::ArrayBuilder>& builder() const { return builder_; }
 
  protected:
-  explicit JsonColumn(std::shared_ptr<arrow::ArrayBuilder> builder)
-      : builder_(std::move(builder)) {}
+  JsonColumn(std::shared_ptr<arrow::DataType> type, std::shared_ptr<arrow::ArrayBuilder> builder)
+      : type_(std::move(type)), builder_(std::move(builder)) {}
+  const arrow::DataType& type() const { return *type_; }
   // "a string where the schema says int32"
   Status WrongKind(std::string_view kind) const;
 
  private:
+  std::shared_ptr<arrow::DataType> type_;  // builders of lists make theirs anew on every call
   std::shared_ptr<arrow::ArrayBuilder> builder_;
 };
 

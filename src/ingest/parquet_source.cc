@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <new>
 #include <set>
 #include <string>
@@ -22,6 +23,7 @@
 #include "ingest/budget.h"
 #include "ingest/ipc_metadata_guard.h"
 #include "ingest/parquet_footer_guard.h"
+#include "ingest/parquet_rows.h"
 #include "ingest/sources.h"
 #include "ingest/spooled_body.h"
 
@@ -31,8 +33,15 @@ namespace {
 constexpr std::string_view kBodyKind = "Parquet";
 constexpr std::string_view kMagic = "PAR1";
 constexpr int64_t kTailBytes = 8;  // length of the footer, then the magic
-// Decoded size that a batch is planned for. Dictionaries may make it larger, the budget bounds it.
-constexpr int64_t kBatchBytes = int64_t{16} << 20;
+// A page and a dictionary, both of the size that Arrow and others write.
+constexpr int64_t kColumnPagesBytes = int64_t{2} << 20;
+// Parts of the budget that a batch and a window of rows are planned for: a batch leaves room for
+// the pages of every column, and for dictionaries that make it larger than the footer tells.
+constexpr int64_t kBatchShare = 16;
+constexpr int64_t kWindowShare = 2;
+constexpr int64_t kStepRowsMin = 128;
+// Every window decodes what lies before it again, so their number is bounded.
+constexpr int64_t kWindowsMax = 64;
 // A file that is read, not mapped: bytes held for each column.
 constexpr int64_t kColumnReadBytes = int64_t{64} << 10;
 constexpr int64_t kForgetBytes = int64_t{16} << 20;
@@ -107,10 +116,16 @@ Status CheckStoredSchema(const parquet::FileMetaData& metadata, const DecodeLimi
   return CheckIpcMetadata(AsBytes(message).subspan(start), limits);
 }
 
-// Bytes that a decoded row takes, from what the footer says of one row group. May be a lie.
-int64_t RowBytes(const parquet::RowGroupMetaData& group, const std::vector<int>& leaves) {
+// What the footer says of one row group's columns. May be a lie: only plans are made from it.
+struct GroupEstimate {
+  int64_t row_bytes = 1;   // of one decoded row
+  int64_t page_bytes = 0;  // held while all columns advance together
+};
+
+GroupEstimate Estimate(const parquet::RowGroupMetaData& group, const std::vector<int>& leaves) {
   const double rows = static_cast<double>(std::max<int64_t>(group.num_rows(), 1));
-  double bytes = 1;
+  double row_bytes = 1;
+  GroupEstimate estimate;
   for (const int leaf : leaves) {
     const auto chunk = group.ColumnChunk(leaf);
     const parquet::ColumnDescriptor* column = group.schema()->Column(leaf);
@@ -119,11 +134,12 @@ int64_t RowBytes(const parquet::RowGroupMetaData& group, const std::vector<int>&
     if (column->physical_type() == parquet::Type::FIXED_LEN_BYTE_ARRAY) {
       width = column->type_length();
     }
-    const double encoded =
-        static_cast<double>(std::max<int64_t>(chunk->total_uncompressed_size(), 0));
-    bytes += std::max(width * values, encoded) / rows;
+    const int64_t encoded = std::max<int64_t>(chunk->total_uncompressed_size(), 0);
+    row_bytes += std::max(width * values, static_cast<double>(encoded)) / rows;
+    estimate.page_bytes += std::min(encoded, kColumnPagesBytes);
   }
-  return static_cast<int64_t>(std::min(bytes, 1e12));
+  estimate.row_bytes = static_cast<int64_t>(std::min(row_bytes, 1e12));
+  return estimate;
 }
 
 class ParquetReader final : public arrow::RecordBatchReader {
@@ -176,7 +192,7 @@ class ParquetReader final : public arrow::RecordBatchReader {
       schema_ = arrow::schema({});
       return Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(const auto probe, file_->GetRecordBatchReader({}, leaves_));
+    ARROW_ASSIGN_OR_RAISE(const auto probe, file_->GetRecordBatchReader({}, AllLeaves()));
     schema_ = probe->schema();
     return Status::OK();
   }
@@ -186,50 +202,77 @@ class ParquetReader final : public arrow::RecordBatchReader {
     std::set<std::string> wanted;
     if (columns.has_value()) wanted.insert(columns->begin(), columns->end());
     const parquet::SchemaDescriptor& tree = *metadata_->schema();
+    const parquet::schema::Node* last_root = nullptr;
     for (int leaf = 0; leaf < tree.num_columns(); ++leaf) {
-      const bool take = !columns.has_value() || wanted.contains(tree.GetColumnRoot(leaf)->name());
-      if (take) leaves_.push_back(leaf);
+      const parquet::schema::Node* root = tree.GetColumnRoot(leaf);
+      if (columns.has_value() && !wanted.contains(root->name())) continue;
+      if (root != std::exchange(last_root, root)) leaves_.emplace_back();
+      leaves_.back().push_back(leaf);
     }
+  }
+
+  std::vector<int> AllLeaves() const {
+    std::vector<int> all;
+    for (const std::vector<int>& column : leaves_)
+      all.insert(all.end(), column.begin(), column.end());
+    return all;
   }
 
   Status ReadBatch(std::shared_ptr<arrow::RecordBatch>* out) {
     // Without columns, parquet-cpp makes all batches at once, as many as the footer claims.
     if (leaves_.empty()) return Status::OK();
-    while (true) {
-      if (group_reader_ == nullptr) {
+    while (*out == nullptr) {
+      if (rows_ == nullptr) {
         if (next_group_ == metadata_->num_row_groups()) return Status::OK();
         ARROW_RETURN_NOT_OK(OpenRowGroup(next_group_++));
       }
-      ARROW_RETURN_NOT_OK(group_reader_->ReadNext(out));
-      if (*out == nullptr) {
-        ARROW_RETURN_NOT_OK(CloseRowGroup());
-        continue;
-      }
-      rows_left_ -= (*out)->num_rows();
-      if (rows_left_ < 0) return RowsDiffer();
-      ForgetPages((*out)->num_rows());
-      if ((*out)->num_rows() > 0) return Status::OK();
+      ARROW_RETURN_NOT_OK(NextRows(out));
+      if (*out == nullptr) rows_ = nullptr;
     }
+    row_in_group_ += (*out)->num_rows();
+    ForgetPages((*out)->num_rows());
+    return Status::OK();
   }
 
   Status OpenRowGroup(int group) {
     const auto metadata = metadata_->RowGroup(group);
-    rows_left_ = metadata->num_rows();
-    if (rows_left_ < 0) return RowsDiffer();
-    row_bytes_ = RowBytes(*metadata, leaves_);
-    file_->set_batch_size(std::clamp<int64_t>(kBatchBytes / row_bytes_, 1, limits_.batch_rows_max));
-    ARROW_ASSIGN_OR_RAISE(group_reader_, file_->GetRecordBatchReader({group}, leaves_));
+    if (metadata->num_rows() < 0) return InvalidArgument("a row group has a negative row count");
+    const GroupEstimate estimate = Estimate(*metadata, AllLeaves());
+    row_bytes_ = estimate.row_bytes;
+    // Between one and two budgets it may still succeed, and streaming is several times faster.
+    if (estimate.page_bytes / 2 > limits_.piece_bytes_max) plan_.windowed = true;
+    place_ = {file_.get(), source_.get(), group, leaves_, metadata->num_rows(), schema_};
+    row_in_group_ = 0;
+    plan_.step_rows = std::min(plan_.step_rows, StepRows(plan_.windowed));
+    rows_ = RowGroupRows::Make(place_, plan_, row_in_group_, budget_.pool());
     return Status::OK();
   }
 
-  Status CloseRowGroup() {
-    group_reader_ = nullptr;
-    return rows_left_ == 0 ? Status::OK() : RowsDiffer();
+  // Where the budget does not suffice, again in smaller steps, then column by column.
+  Status NextRows(std::shared_ptr<arrow::RecordBatch>* out) {
+    while (true) {
+      const Status status = CatchAll([&]() -> Status { return rows_->Next().Value(out); });
+      if (status.ok() || budget_.refused_bytes() == 0 || !Economize()) return status;
+      budget_.ForgetRefusal();
+      rows_ = nullptr;  // frees its memory before the next one takes some
+      rows_ = RowGroupRows::Make(place_, plan_, row_in_group_, budget_.pool());
+    }
   }
 
-  Status RowsDiffer() const {
-    return InvalidArgument("row group " + std::to_string(next_group_ - 1) +
-                           " does not hold as many rows as the footer says");
+  bool Economize() {
+    if (plan_.step_rows > kStepRowsMin) {
+      plan_.step_rows = std::max(plan_.step_rows / 8, kStepRowsMin);
+    } else if (!plan_.windowed && leaves_.size() > 1) {
+      plan_ = {.windowed = true, .step_rows = StepRows(true)};
+    } else {
+      return false;
+    }
+    return !plan_.windowed || place_.row_count / plan_.step_rows <= kWindowsMax;
+  }
+
+  int64_t StepRows(bool windowed) const {
+    const int64_t bytes = limits_.piece_bytes_max / (windowed ? kWindowShare : kBatchShare);
+    return std::clamp<int64_t>(bytes / row_bytes_, 1, limits_.batch_rows_max);
   }
 
   void ForgetPages(int64_t rows) {
@@ -256,11 +299,13 @@ class ParquetReader final : public arrow::RecordBatchReader {
   int64_t size_ = 0;
   std::shared_ptr<parquet::FileMetaData> metadata_;
   std::unique_ptr<parquet::arrow::FileReader> file_;
-  std::unique_ptr<arrow::RecordBatchReader> group_reader_;  // of row group next_group_ - 1
   std::shared_ptr<arrow::Schema> schema_;
-  std::vector<int> leaves_;
+  std::vector<std::vector<int>> leaves_;  // by column
   int next_group_ = 0;
-  int64_t rows_left_ = 0;  // of the open row group, by the footer
+  RowGroupPlace place_{};
+  RowGroupPlan plan_{.windowed = false, .step_rows = std::numeric_limits<int64_t>::max()};
+  std::unique_ptr<RowGroupRows> rows_;  // of row group next_group_ - 1
+  int64_t row_in_group_ = 0;            // first row not handed out
   int64_t row_bytes_ = 0;
   int64_t unforgotten_bytes_ = 0;
   Status failure_;
