@@ -72,6 +72,8 @@ bool AppendTimeOfDay(std::string* out, int64_t value, arrow::TimeUnit::type unit
 
 bool AppendTimestamp(std::string* out, int64_t value, arrow::TimeUnit::type unit, bool utc) {
   const UnitScale scale = ScaleOf(unit);
+  // In the earliest second of all, readers that count from the second's start would overflow.
+  if (value < INT64_MIN + scale.per_second) return false;
   const int64_t per_day = kSecondsPerDay * scale.per_second;
   int64_t days = value / per_day;
   int64_t of_day = value % per_day;

@@ -37,7 +37,7 @@ class ReadBuffer {
  private:
   void Reallocate(size_t count, bool oversized) {
     const size_t held = end_ - begin_;
-    const size_t capacity = std::max(held + count, oversized ? 0 : capacity_);
+    const size_t capacity = std::max(held + count, oversized ? kSmallBytes : capacity_);
     // Not filled with zeros: pages that no client has written to cost nothing.
     std::unique_ptr<uint8_t[]> fresh(new uint8_t[capacity]);
     if (held > 0) std::copy_n(bytes_.get() + begin_, held, fresh.get());
