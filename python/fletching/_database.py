@@ -1,0 +1,198 @@
+"""Tables in a folder, opened inside this process."""
+
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from fletching._errors import FletchingError, InvalidArgumentError, NotFoundError
+from fletching._frames import Source, as_source
+from fletching._keys import key_arrays
+from fletching._native import Column, Engine, TableInfo
+from fletching._result import ReadResult
+from fletching._schema import key_names, make_columns, stored_type, ttl_milliseconds
+
+
+class WriteResult(NamedTuple):
+    row_count: int  # rows given; a key that occurs twice counts twice
+    version: int  # number of the commit that shows them
+
+
+class Database:
+    """Made by `fletching.open`. Any thread may call any method at any time; long calls let other
+    threads of Python run. Close it, use it in a `with` statement, or leave it to the exit."""
+
+    def __init__(self, path: str | os.PathLike[str], mode: str = "a") -> None:
+        self.path = os.fspath(path)
+        self.mode = mode
+        self._engine = Engine(self.path, mode)
+        # Also runs at the exit of the process, while threads can still be ended in order.
+        self._closer = weakref.finalize(self, self._engine.close)
+
+    # -- tables -------------------------------------------------------------------------------
+
+    def create_table(
+        self,
+        name: str,
+        schema: Any,
+        *,
+        key: str | Sequence[str],
+        event_time: str | None = None,
+        ttl: timedelta | None = None,
+        strict: bool = True,
+    ) -> None:
+        """Makes an empty table.
+
+        schema: a pyarrow schema, or {name: dtype} with dtypes as text ("utf8", "float32",
+            "timestamp[us, UTC]", "list<float32>") or pyarrow types.
+        key: the column or columns that identify a row; never null.
+        event_time: a timestamp column; then the newest event of a key wins, not the last write.
+        ttl: rows older than this read as missing.
+        strict: False lets float64 be written to float32 columns, rounded.
+        """
+        keys = key_names(key)
+        columns = make_columns(schema, keys, strict)
+        self._engine.create_table(name, columns, keys, event_time or "", ttl_milliseconds(ttl))
+
+    def drop(self, name: str) -> None:
+        """Removes a table and its files."""
+        self._engine.drop_table(name)
+
+    def tables(self) -> list[TableInfo]:
+        """Every table, by name. A damaged one says so in `damage` and does not stop the others."""
+        return self._engine.list_tables()
+
+    def table(self, name: str) -> TableInfo:
+        return self._engine.get_table(name)
+
+    def schema(self, name: str) -> pa.Schema:
+        """The table's columns as pyarrow sees them. Key columns are those of `table(name).key`."""
+        return pa.schema(self._engine.get_table(name))
+
+    def add_column(self, name: str, column: str, dtype: Any, *, strict: bool = True) -> None:
+        """Adds a column, null in every row so far. No data is rewritten."""
+        if isinstance(dtype, pa.DataType):
+            dtype = stored_type(dtype)
+        self._engine.add_column(name, Column(column, dtype, nullable=True, strict=strict))
+
+    def widen_column(self, name: str, column: str, dtype: Any) -> None:
+        """Gives a column a wider type (int32 -> int64, float32 -> float64), rewriting no data."""
+        self._engine.widen_column(name, Column(column, dtype))
+
+    def compact(self, name: str) -> None:
+        """Merges all files of a table into one without replaced, deleted or expired rows. Happens
+        by itself as well; reads and writes go on meanwhile."""
+        self._engine.compact(name)
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def write(
+        self,
+        name: str,
+        frame: Any,
+        key: str | Sequence[str] | None = None,
+        *,
+        mode: str = "replace",
+    ) -> WriteResult:
+        """Stores all rows of `frame`, or none if anything is wrong with it; durable on return.
+
+        frame: pandas or Polars, a PyArrow table, batch or reader, a dict of columns, or anything
+            with the Arrow stream interface.
+        key: makes the table, with the frame's own types, if there is none yet.
+        mode: "replace" wants every column and replaces whole rows; "patch" keeps what the frame
+            does not name.
+        """
+        if mode not in ("replace", "patch"):
+            raise InvalidArgumentError(f"mode is 'replace' or 'patch', not '{mode}'")
+        source = as_source(frame)
+        is_new = key is not None and self._ensure_table(name, source, key_names(key))
+        try:
+            return self._write(name, source, mode == "patch")
+        except BaseException:
+            if is_new and self._engine.get_table(name).row_count == 0:
+                self._engine.drop_table(name)  # we made it a moment ago, for these rows
+            raise
+
+    def _write(self, name: str, source: Source, patch: bool) -> WriteResult:
+        try:
+            return WriteResult(*self._engine.write(name, source, patch))
+        except FletchingError:
+            if source.failure is None:
+                raise
+            failure = source.failure
+        if isinstance(failure, pa.ArrowInvalid):
+            raise InvalidArgumentError(str(failure)) from failure
+        raise failure
+
+    def _ensure_table(self, name: str, source: Source, key: list[str]) -> bool:
+        """Whether the table was made. One that is there must have the same key."""
+        try:
+            existing = self._engine.get_table(name).key
+        except NotFoundError:
+            self.create_table(name, source.schema, key=key)
+            return True
+        if existing != key:
+            raise InvalidArgumentError(f"the key of table '{name}' is {existing}, not {key}")
+        return False
+
+    def read(self, name: str, keys: Any, columns: Sequence[str] | None = None) -> ReadResult:
+        """Values for many keys at once, one row per key in the order of the keys.
+
+        keys: a list, NumPy array, pandas or Polars series or Arrow array. If the key has several
+            columns: a list of tuples, or a dict or table with the key columns.
+        columns: those wanted, in this order; all but the key if not said.
+        """
+        arrays = key_arrays(keys, self._engine.get_table(name))
+        wanted = None if columns is None else _column_names(columns)
+        return ReadResult(self._engine.read(name, arrays, wanted))
+
+    def delete(self, name: str, keys: Any, *, event_time: datetime | None = None) -> WriteResult:
+        """Removes the rows of these keys; a key that is not there is no error. For tables with an
+        event time, an older deletion (`event_time`, now if not said) does not remove newer rows."""
+        time_us = None
+        if event_time is not None:
+            time_us = pa.scalar(event_time, pa.timestamp("us", "UTC")).value
+        arrays = key_arrays(keys, self._engine.get_table(name))
+        return WriteResult(*self._engine.delete(name, arrays, time_us))
+
+    def scan(
+        self, name: str, columns: Sequence[str] | None = None, limit: int | None = None
+    ) -> pa.RecordBatchReader:
+        """All rows as they stand now, in no particular order, batch by batch. Key columns come
+        first if no columns are named."""
+        wanted = None if columns is None else _column_names(columns)
+        rows = self._engine.scan(name, wanted, -1 if limit is None else limit)
+        return pa.RecordBatchReader.from_stream(rows)
+
+    # -- the database itself ------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stops background work and gives up the lock. Results stay good; further calls fail."""
+        self._closer()
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Database, (self.path, self.mode))
+
+    def __repr__(self) -> str:
+        return f"fletching.open({self.path!r}, mode={self.mode!r})"
+
+
+def _column_names(columns: Sequence[str] | Mapping[str, Any]) -> list[str]:
+    if isinstance(columns, str):
+        raise InvalidArgumentError(f"columns is a single name; give a list: [{columns!r}]")
+    return list(columns)
