@@ -318,13 +318,16 @@ Result<std::vector<std::shared_ptr<arrow::Array>>> ReadColumns(
 }
 
 Result<std::vector<std::shared_ptr<arrow::Array>>> GatherRows(
-    const Source& source, const std::vector<const ColumnSchema*>& columns,
+    const Source& source, const std::vector<const ColumnSchema*>& columns, int32_t event_time_index,
     const RowSelection& rows) {
   ARROW_ASSIGN_OR_RAISE(const auto buffers, AllocateColumns(columns, rows.count));
   std::vector<std::shared_ptr<arrow::Array>> arrays;
   for (size_t c = 0; c < columns.size(); ++c) {
     ColumnOutput output(columns[c]->type, rows.count, buffers[c], true);
     ARROW_RETURN_NOT_OK(source.Gather(columns[c]->id, rows, &output));
+    for (int64_t i = 0; static_cast<int32_t>(c) != event_time_index && i < rows.count; ++i) {
+      if (rows.bodies[i][0] & segment::kTombstoneBit) output.SetNull(rows.At(i));
+    }
     ARROW_ASSIGN_OR_RAISE(auto array, output.Finish(nullptr, rows.count));
     arrays.push_back(std::move(array));
   }

@@ -34,9 +34,10 @@ Result<std::vector<std::shared_ptr<arrow::Array>>> ReadColumns(
     const Version& version, const segment::KeyBatch& keys,
     const std::vector<const ColumnSchema*>& columns, int64_t now_us);
 
-// Columns of rows that are already located in one source.
+// Columns of rows that are already located in one source. Deleted rows come out null, whatever lies
+// in their slots, but for the column at `event_time_index`: a deletion has an event time too.
 Result<std::vector<std::shared_ptr<arrow::Array>>> GatherRows(
-    const Source& source, const std::vector<const ColumnSchema*>& columns,
+    const Source& source, const std::vector<const ColumnSchema*>& columns, int32_t event_time_index,
     const segment::RowSelection& rows);
 
 // One buffer for all fixed-width columns of an answer, cut into 64-byte aligned slices; entries of

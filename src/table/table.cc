@@ -44,7 +44,7 @@ class ScanReader final : public arrow::RecordBatchReader {
     ARROW_ASSIGN_OR_RAISE(const auto keys,
                           segment::DecodeKeys(version_->state->schema, chunk.keys));
     ARROW_ASSIGN_OR_RAISE(const auto values,
-                          GatherRows(*chunk.source, values_, chunk.Selection()));
+                          GatherRows(*chunk.source, values_, -1, chunk.Selection()));
     std::vector<std::shared_ptr<arrow::Array>> columns;
     size_t next_value = 0;
     for (const std::string& name : names_) {

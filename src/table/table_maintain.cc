@@ -112,7 +112,7 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
       ARROW_ASSIGN_OR_RAISE(const bool has_more, scan.Next(kMergeRows, &chunk));
       if (!has_more) break;
       ARROW_ASSIGN_OR_RAISE(const auto arrays,
-                            GatherRows(*chunk.source, columns, chunk.Selection()));
+                            GatherRows(*chunk.source, columns, state->event_time_index, chunk.Selection()));
       PreparedBatch batch;
       batch.row_count = static_cast<int64_t>(chunk.keys.size());
       batch.keys = JoinKeys(chunk.keys, segment::KeyWidth(state->schema));
