@@ -18,11 +18,13 @@ TableSchema Numbers() {
 
 std::shared_ptr<arrow::Array> Ids(int64_t first, int64_t count) {
   Ints ids;
-  for (int64_t i = 0; i < count; ++i) ids.push_back(first + i);
+  for (int64_t i = 0; i < count; ++i)
+    ids.push_back(first + i);
   return ArrayOf(arrow::int64(), ids);
 }
 
-std::shared_ptr<arrow::Array> Values(int64_t count, std::optional<int64_t> value) {
+std::shared_ptr<arrow::Array> Values(int64_t count,
+                                     std::optional<int64_t> value) {
   return ArrayOf(arrow::int32(), Ints(static_cast<size_t>(count), value));
 }
 
@@ -65,5 +67,41 @@ TEST(Compaction, MergesDeletionsBesideListsThatAreNeverNull) {
   EXPECT_EQ(table.Show(Ids(2, 1)), "list<item: int32>[1] | ");
 }
 
-}  // namespace
-}  // namespace fletching::table
+TEST(Compaction, KeepsADeletionThatBeatsEventsStillToCome) {
+  TableSchema schema = Numbers();
+  schema.columns.push_back(
+      {.name = "at", .type = arrow::timestamp(arrow::TimeUnit::MICRO)});
+  schema.event_time = "at";
+  io::SimFileSystem disk;
+  TestTable table(&disk, schema);
+  const auto at = [](int64_t micros) {
+    return ArrayOf(arrow::timestamp(arrow::TimeUnit::MICRO), {micros});
+  };
+  ASSERT_TRUE(table.Write({Ids(1, 1), Values(1, 1), at(100)}).ok());
+  ASSERT_TRUE(table.Delete(Ids(1, 1), 200).ok());
+  ASSERT_TRUE(table->Compact().ok());
+  ASSERT_TRUE(table.Write({Ids(1, 1), Values(1, 2), at(150)}).ok());
+  EXPECT_EQ(table.Show(Ids(1, 1)), "missing | ");
+  EXPECT_EQ(table.ShowAll(), "");
+  ASSERT_TRUE(table.Write({Ids(1, 1), Values(1, 3), at(201)}).ok());
+  EXPECT_NE(table.Show(Ids(1, 1)), "missing | ");
+}
+
+TEST(Compaction, DropsADeletionThatHasExpired) {
+  TableSchema schema = Numbers();
+  schema.columns.push_back(
+      {.name = "at", .type = arrow::timestamp(arrow::TimeUnit::MICRO)});
+  schema.event_time = "at";
+  schema.ttl_ms = 1;
+  io::SimFileSystem disk;
+  TestTable table(&disk, schema);
+  ASSERT_TRUE(table.Delete(Ids(1, 3)).ok());
+  ASSERT_TRUE(table->Compact().ok());
+  EXPECT_EQ(table->Info().segment_count, 1);
+  table.clock.now_us += 1001;
+  ASSERT_TRUE(table->Compact().ok());
+  EXPECT_EQ(table->Info().segment_count, 0);
+}
+
+} // namespace
+} // namespace fletching::table

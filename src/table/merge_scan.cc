@@ -78,7 +78,8 @@ Status MergeScan::DropLosers(MergeChunk* chunk) {
   std::vector<bool> keep(chunk->keys.size());
   for (size_t i = 0; i < keep.size(); ++i) {
     const bool is_tombstone = (chunk->bodies[i][0] & segment::kTombstoneBit) != 0;
-    keep[i] = is_tombstone ? keep_tombstones_ : !filter.IsExpired(chunk->bodies[i]);
+    // An expired deletion has nothing left to hide: what it beats is older and expired as well.
+    keep[i] = (keep_tombstones_ || !is_tombstone) && !filter.IsExpired(chunk->bodies[i]);
   }
   const auto own = static_cast<size_t>(chunk->source - sources_.data());
   const bool by_event_time = state_.event_time_index >= 0;

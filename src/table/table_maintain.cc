@@ -243,7 +243,10 @@ Status Table::CompactRun(size_t first, size_t count) {
   const auto begin = covered.begin() + static_cast<ptrdiff_t>(first);
   const std::vector<Source> run(begin, begin + static_cast<ptrdiff_t>(count));
   const bool reaches_oldest = first + count == covered.size();
-  ARROW_ASSIGN_OR_RAISE(const std::vector<Source> merged, MergeRun(run, !reaches_oldest));
+  // With event times a deletion must also beat older events that arrive after it, so it stays
+  // until it expires.
+  const bool keep_tombstones = !reaches_oldest || PinVersion()->state->event_time_index >= 0;
+  ARROW_ASSIGN_OR_RAISE(const std::vector<Source> merged, MergeRun(run, keep_tombstones));
   if (context_.durable) ARROW_RETURN_NOT_OK(context_.file_system->SyncFolder(folder_));
 
   std::vector<Source> next(covered.begin(), begin);
