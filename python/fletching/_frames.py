@@ -69,7 +69,8 @@ def check_sizes(data: pa.Table | pa.RecordBatch) -> None:
     """Holds lengths and ends of offsets against the buffers behind them; a few numbers a column."""
     for name, column in zip(data.schema.names, data.columns, strict=True):
         try:
-            column.validate()
+            for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+                chunk.validate()
         except pa.ArrowInvalid as error:
             raise InvalidArgumentError(f"column '{name}': {error}") from None
 

@@ -6,6 +6,7 @@ Types are left to the engine, which knows what widens to what and has the words 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from fletching._errors import InvalidArgumentError, SchemaMismatchError
@@ -46,7 +47,14 @@ def _ordered(columns: Mapping[str, Any], names: list[str], table: TableInfo) -> 
     for name in names:
         if name not in columns:
             raise InvalidArgumentError(f"keys lack the key column '{name}'")
-    return [_as_array(columns[name], name, table) for name in names]
+    arrays = [_as_array(columns[name], name, table) for name in names]
+    for name, array in zip(names, arrays, strict=True):
+        if len(array) != len(arrays[0]):
+            raise InvalidArgumentError(
+                f"key columns differ in length: '{names[0]}' has {len(arrays[0])} values, "
+                f"'{name}' has {len(array)}"
+            )
+    return arrays
 
 
 def _from_tuples(keys: Any, names: list[str], table: TableInfo) -> list[pa.Array]:
@@ -64,8 +72,11 @@ def _as_array(values: Any, name: str, table: TableInfo) -> pa.Array:
     array = _to_arrow(values, name)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
+    # What PyArrow made of Python objects is sound. What came as Arrow may have been made of any
+    # bytes, and behind the C interface nobody can see how long a buffer is.
+    ours = isinstance(values, list | tuple | range | np.ndarray)
     try:
-        array.validate()  # the engine cannot see how long the buffers are
+        array.validate(full=not ours)
     except pa.ArrowInvalid as error:
         raise InvalidArgumentError(f"column '{name}': {error}") from None
     # Python's integers have no width of their own, so they take the column's where they fit.
@@ -84,10 +95,17 @@ def _to_arrow(values: Any, name: str) -> pa.Array | pa.ChunkedArray:
             return pa.array(values)
         return pa.array(list(values))
     except OverflowError:
-        return pa.array(list(values), pa.uint64())
+        return _large_integers(values, name)
     except (pa.ArrowException, TypeError, ValueError) as error:
         text = str(error.args[0]) if error.args else str(error)
         raise SchemaMismatchError(f"keys of column '{name}': {text}") from error
+
+
+def _large_integers(values: Any, name: str) -> pa.Array:
+    try:
+        return pa.array(list(values), pa.uint64())
+    except (pa.ArrowException, OverflowError, TypeError) as error:
+        raise SchemaMismatchError(f"keys of column '{name}': {error}") from error
 
 
 def _narrowed(array: pa.Array, name: str, table: TableInfo) -> pa.Array:

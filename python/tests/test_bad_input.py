@@ -1,0 +1,296 @@
+"""What cannot be done is refused whole, with the right exception and every door's words."""
+
+import io
+import json
+import subprocess
+import sys
+
+import fletching
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from fletching import _errors, _native
+
+ARROW = "application/vnd.apache.arrow.stream"
+SCHEMA = {"id": "utf8", "n": "int32", "x": "float32"}
+PAIRS = {"a": "utf8", "b": "utf8"}
+GOOD = pa.table(
+    {"id": ["a", "b"], "n": pa.array([1, 2], pa.int32()), "x": pa.array([0.5, 1], pa.float32())}
+)
+
+
+def ipc(table, metadata=None):
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema.with_metadata(metadata)) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def damaged_text(offsets, data=b"abcdef"):
+    """A utf8 array whose offsets are what they are."""
+    numbers = np.array(offsets, np.int32).tobytes()
+    buffers = [None, pa.py_buffer(numbers), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
+
+
+def lying_batch(names=("k", "v"), end=1 << 30):
+    """A batch as it comes from a stream whose last offset points far past its bytes."""
+    text = pa.array(["abc", "d" * 61])
+    good = pa.record_batch([pa.array(["a", "b"]), text], names=list(names))
+    body = bytearray(ipc(pa.Table.from_batches([good])))
+    offsets = np.array([0, 3, 64], np.int32).tobytes()
+    at = body.index(offsets)
+    body[at + 8 : at + 12] = np.int32(end).tobytes()
+    return pa.ipc.open_stream(bytes(body)).read_next_batch()
+
+
+# -- the same words through Python and HTTP -------------------------------------------------------
+
+
+def write(table):
+    return (
+        lambda db: db.write("docs", table),
+        ("PUT", "/api/v1/table/docs/write", ipc(table), ARROW),
+    )
+
+
+def fetch(keys, columns, table="docs"):
+    metadata = {"columns": json.dumps(columns)}
+    return (
+        lambda db: db.read(table, keys, columns),
+        ("POST", f"/api/v1/table/{table}/fetch", ipc(keys, metadata), ARROW),
+    )
+
+
+def fetch_json(keys, columns, table="docs"):
+    return (
+        lambda db: db.read(table, keys, columns),
+        ("POST", f"/api/v1/table/{table}/fetch", {"keys": keys, "columns": columns}),
+    )
+
+
+def create(name, schema, key):
+    columns = {
+        column: {"dtype": dtype, "key": column in key, "nullable": column not in key}
+        for column, dtype in schema.items()
+    }
+    return (
+        lambda db: db.create_table(name, schema, key=key),
+        ("PUT", f"/api/v1/table/{name}", {"columns": columns}),
+    )
+
+
+KEYS = pa.table({"id": ["a"]})
+SAME_WORDS = {
+    "no such table": fetch(KEYS, ["n"], "nothing"),
+    "no such column": fetch(KEYS, ["n", "nope"]),
+    "a key column among the columns": fetch(KEYS, ["id"]),
+    "keys of another type": fetch(pa.table({"id": [1]}), ["n"]),
+    "float keys": fetch(pa.table({"id": [1.5]}), ["n"]),
+    "a null key": fetch(pa.table({"id": ["a", None]}), ["n"]),
+    "an unknown key column": fetch_json({"id": ["a"], "other": ["b"]}, ["n"]),
+    "no key column": fetch_json({}, ["n"]),
+    "key columns of different lengths": fetch_json({"a": ["x"], "b": ["y", "z"]}, [], "pairs"),
+    "a table that exists": create("docs", SCHEMA, ["id"]),
+    "a name but for case": create("DOCS", SCHEMA, ["id"]),
+    "a bad column name": create("t", {"id": "utf8", "a/b": "int32"}, ["id"]),
+    "a key that cannot be one": create("t", {"id": "float32", "a": "int32"}, ["id"]),
+    "a missing column": write(GOOD.drop(["x"])),
+    "a missing key": write(GOOD.drop(["id"])),
+    "another type": write(GOOD.set_column(1, "n", pa.array([1, 2], pa.int64()))),
+    "a type that does not fit at all": write(GOOD.set_column(1, "n", pa.array(["1", "2"]))),
+    "a null in a written key": write(GOOD.set_column(0, "id", pa.array(["a", None]))),
+    "a key too long": write(GOOD.set_column(0, "id", pa.array(["a", "b" * 70_000]))),
+    "text that is not UTF-8": write(
+        GOOD.set_column(0, "id", damaged_text([0, 1, 2], b"a\xff")),
+    ),
+    "a column twice": write(GOOD.append_column("n", GOOD["n"])),
+}
+
+
+@pytest.mark.parametrize("case", SAME_WORDS)
+def test_both_doors_refuse_with_the_same_words(db, http, case):
+    through_python, request = SAME_WORDS[case]
+    for make in (create("docs", SCHEMA, ["id"]), create("pairs", PAIRS, ["a", "b"])):
+        make[0](db)
+        assert http(*make[1])[0] == 201
+    with pytest.raises(fletching.FletchingError) as refused:
+        through_python(db)
+    status, body = http(*request)
+    assert json.loads(body)["error"] == str(refused.value)
+    by_code = {code: number for code, number, _ in _native.error_table()}
+    assert status == by_code[refused.value.code]
+    assert db.table("docs").row_count == 0
+
+
+# -- exceptions -----------------------------------------------------------------------------------
+
+
+def test_every_code_has_one_class_of_the_promised_kind():
+    table = _native.error_table()
+    assert {code for code, _, _ in table} == set(_errors.BY_CODE)
+    for code, _, promised in table:
+        cls = _errors.BY_CODE[code]
+        assert promised in {base.__name__ for base in cls.__mro__}, code
+        assert issubclass(cls, fletching.FletchingError)
+        assert getattr(fletching, cls.__name__) is cls
+
+
+def test_errors_say_the_message_and_nothing_else():
+    for cls in _errors.BY_CODE.values():
+        assert str(cls("what it is")) == "what it is"
+    assert _errors.make_error("storage_full", "no space").errno == 28
+    assert isinstance(_errors.make_error("not seen before", "x"), fletching.InternalError)
+
+
+# -- what only Python can get wrong ---------------------------------------------------------------
+
+
+def refuse(kind, words, call, *args, **kwargs):
+    with pytest.raises(kind) as refused:
+        call(*args, **kwargs)
+    assert words in str(refused.value), str(refused.value)
+    assert isinstance(refused.value, fletching.FletchingError)
+
+
+def test_keys_of_the_wrong_form(db):
+    db.write("one", {"id": ["a"], "n": [1]}, key="id")
+    db.write("two", {"a": ["x"], "b": [1], "n": [1]}, key=["a", "b"])
+    refuse(ValueError, "keys is a single str; give a list: ['a']", db.read, "one", "a")
+    refuse(ValueError, "columns is a single name", db.read, "one", ["a"], "n")
+    refuse(TypeError, "keys of column 'id'", db.read, "one", ["a", 1])
+    refuse(TypeError, "keys of column 'id'", db.read, "one", 7)
+    refuse(TypeError, "int64 column where the schema says utf8", db.read, "one", [1, 2])
+    refuse(ValueError, "keys are never null", db.read, "one", ["a", None])
+    refuse(ValueError, "a key of this table is a tuple (a, b), not 'xy'", db.read, "two", ["xy"])
+    refuse(ValueError, "tuple (a, b)", db.read, "two", [("x", 1, 2)])
+    refuse(ValueError, "keys lack the key column 'b'", db.read, "two", {"a": ["x"]})
+    refuse(ValueError, "differ in length", db.read, "two", {"a": ["x"], "b": [1, 2]})
+    refuse(TypeError, "keys of column 'b'", db.delete, "two", [("x", 1), ("y", "z")])
+
+
+def test_integers_that_do_not_fit_the_key(db):
+    db.create_table("t", {"k": "int8", "n": "int32"}, key="k")
+    refuse(TypeError, "int64 column where the schema says int8", db.read, "t", [1, 1000])
+    refuse(TypeError, "uint64 column where the schema says int8", db.read, "t", [2**63])
+    refuse(TypeError, "keys of column 'k'", db.read, "t", [2**70])
+
+
+def test_frames_that_are_none(db):
+    refuse(TypeError, "cannot write a int", db.write, "t", 7, key="id")
+    refuse(TypeError, "column 'a' occurs twice in the batch", db.write, "t",
+           pd.DataFrame([[1, 2]], columns=["a", "a"]), key="a")  # fmt: skip
+    mixed = pd.DataFrame({"id": ["a", "b"], "mixed": [1, "one"]})
+    refuse(TypeError, "column 'mixed': ", db.write, "t", mixed, key="id")
+    refuse(TypeError, "frame['mixed'].astype('string')", db.write, "t", mixed, key="id")
+    refuse(TypeError, "column 'b'", db.write, "t", {"a": [1], "b": [object()]}, key="a")
+    refuse(ValueError, "column 'n' has no values that tell its type", db.write, "t",
+           {"a": [1], "n": [None]}, key="a")  # fmt: skip
+    refuse(KeyError, "table 't' does not exist", db.write, "t", {"a": [1]})
+    assert db.tables() == []
+
+
+def test_a_first_write_that_fails_leaves_no_table(db):
+    rows = pa.table({"id": ["a", None], "n": [1, 2]})
+    refuse(TypeError, "column 'id' has a null in row 1", db.write, "t", rows, key="id")
+    assert db.tables() == []
+
+
+def test_a_generator_that_fails_raises_its_own_error_and_writes_nothing(db):
+    db.write("t", GOOD, key="id")
+
+    def batches():
+        yield GOOD.to_batches()[0]
+        raise ZeroDivisionError("in the user's own code")
+
+    with pytest.raises(ZeroDivisionError, match="in the user's own code"):
+        db.write("t", pa.RecordBatchReader.from_batches(GOOD.schema, batches()))
+    assert db.table("t").version == 1
+
+
+# -- lengths and offsets that lie -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offsets", [[0, 5, 3, 6], [0, 1 << 29, 4, 6], [0, -1, 4, 6]])
+def test_lying_offsets_are_refused_wherever_they_come_in(db, offsets):
+    lie, good = damaged_text(offsets), pa.array(["a", "b", "c"])
+    db.create_table("one", {"k": "utf8", "v": "utf8"}, key="k")
+    db.create_table("two", {"a": "utf8", "b": "utf8"}, key=["a", "b"])
+    refuse(ValueError, "column 'v': ", db.write, "one", pa.table({"k": good, "v": lie}))
+    refuse(ValueError, "column 'k': ", db.write, "one", pa.table({"k": lie, "v": good}))
+    refuse(ValueError, "column 'b': ", db.write, "two", pa.table({"a": good, "b": lie}))
+    refuse(ValueError, "column 'k': ", db.read, "one", lie)
+    refuse(ValueError, "column 'a': ", db.read, "two", {"a": lie, "b": lie})
+    refuse(ValueError, "column 'a': ", db.delete, "two", {"a": lie, "b": good})
+    refuse(
+        ValueError, "column 'k': ", db.read, "one", lie.cast(pa.binary()).cast(pa.large_binary())
+    )
+
+
+def test_offsets_past_the_buffer_are_seen_before_they_cross(db):
+    batch = lying_batch()
+    db.create_table("t", {"k": "utf8", "v": "utf8"}, key="k")
+    schema, table = batch.schema, pa.Table.from_batches([batch])
+    reader = pa.RecordBatchReader.from_batches(schema, iter([batch]))
+    for frame in (batch, [batch], table, reader):
+        refuse(ValueError, "column 'v': Length spanned by binary offsets", db.write, "t", frame)
+    refuse(ValueError, "column 'k': Offset invariant failure", db.read, "t", batch.column(1))
+    assert db.table("t").row_count == 0
+
+
+def test_dictionary_indices_out_of_range(db):
+    indices = pa.Array.from_buffers(
+        pa.int32(), 2, [None, pa.py_buffer(b"\1\0\0\0\xff\xff\xff\x7f")]
+    )
+    lie = pa.DictionaryArray.from_arrays(indices, pa.array(["x", "y"]), safe=False)
+    db.create_table("t", {"k": "utf8", "v": "utf8"}, key="k")
+    refuse(ValueError, "column 'v': ", db.write, "t", pa.table({"k": ["a", "b"], "v": lie}))
+    refuse(ValueError, "column 'k': ", db.read, "t", lie)
+
+
+# -- Ctrl-C ---------------------------------------------------------------------------------------
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+import pyarrow as pa, fletching
+
+db = fletching.open(sys.argv[1])
+db.create_table("t", {"k": "int64", "v": "int64"}, key="k")
+batch = pa.record_batch({"k": range(65536), "v": range(65536)})
+started = threading.Event()
+
+def endless():
+    while True:
+        started.set()
+        yield batch
+
+class Native:  # no Python runs while the engine pulls it
+    def __arrow_c_stream__(self, requested_schema=None):
+        many = pa.Table.from_batches([batch] * 200_000)
+        return many.__arrow_c_stream__(requested_schema)
+
+def press_ctrl_c():
+    started.wait()
+    time.sleep(float(sys.argv[3]))
+    os.kill(os.getpid(), signal.SIGINT)
+    print(time.monotonic(), flush=True)
+
+kind = sys.argv[2]
+if kind == "native":
+    started.set()
+threading.Thread(target=press_ctrl_c).start()
+rows = Native() if kind == "native" else pa.RecordBatchReader.from_batches(batch.schema, endless())
+try:
+    db.write("t", rows)
+except KeyboardInterrupt:
+    print(time.monotonic(), "interrupted", db.table("t").row_count, db.table("t").version)
+"""
+
+
+@pytest.mark.parametrize("kind", ["native", "generator"])
+def test_ctrl_c_ends_a_long_write_with_nothing_written(tmp_path, kind):
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path), kind, "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "interrupted 0 0" in done.stdout, done.stdout + done.stderr
+    assert fletching.verify(tmp_path).damage == []
