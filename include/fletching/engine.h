@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
+
 #include "fletching/options.h"
 #include "fletching/request.h"
 #include "fletching/schema.h"
@@ -53,8 +54,8 @@ class Engine {
   // Deleting an absent key is no error. row_count = keys given.
   Result<WriteResult> Delete(const DeleteRequest& request);
 
-  // Errors: kNotFound (table), kInvalidArgument (unknown or key column, wrong key types, null keys).
-  // Cost: about two cache misses a key.
+  // Errors: kNotFound (table), kInvalidArgument (unknown or key column, wrong key types, null
+  // keys). Cost: about two cache misses a key.
   Result<ReadResult> Read(const ReadRequest& request) const;
 
   // All live rows of one version, in no particular order, in batches of at most 64 Ki rows.

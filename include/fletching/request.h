@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
+
 #include "fletching/schema.h"
 #include "fletching/status.h"
 
@@ -22,7 +23,8 @@ using KeyArrays = std::vector<std::shared_ptr<arrow::Array>>;
 struct ReadRequest {
   std::string table = {};
   KeyArrays keys = {};
-  // Value columns wanted, in the order of the answer; nullopt = all of them. Key columns are refused.
+  // Value columns wanted, in the order of the answer; nullopt = all of them. Key columns are
+  // refused.
   std::optional<std::vector<std::string>> columns = {};
   // false: one row per key, in the order of the keys, absent keys as rows of nulls.
   // true: only the keys that were found; ReadResult::positions says which.
@@ -70,7 +72,7 @@ struct DeleteRequest {
 struct ScanRequest {
   std::string table = {};
   std::optional<std::vector<std::string>> columns = {};  // nullopt = all, key columns first
-  int64_t limit_rows = -1;                          // -1 = all
+  int64_t limit_rows = -1;                               // -1 = all
 };
 
 struct TableInfo {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "fletching/status.h"
+
 #include "table/published.h"
 #include "table/table.h"
 

@@ -1,12 +1,12 @@
 #include "fletching/engine.h"
 
-#include <arrow/record_batch.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <mutex>
 #include <random>
 #include <utility>
+
+#include <arrow/record_batch.h>
 
 #include "base/clock.h"
 #include "base/ignore_error.h"
@@ -49,8 +49,9 @@ Status MakeDurableFolder(io::FileSystem* file_system, const std::string& path) {
   std::vector<std::string> parents;
   for (std::string at = path; !file_system->Exists(at);) {
     const size_t slash = at.find_last_of('/');
-    const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/"
-                                                                             : at.substr(0, slash);
+    const std::string parent = slash == std::string::npos ? "."
+                               : slash == 0               ? "/"
+                                                          : at.substr(0, slash);
     parents.push_back(parent);
     if (parent == "." || parent == "/") break;
     at = parent;
@@ -240,7 +241,8 @@ class Engine::Impl {
       const Status status = entry.table->Maintain(options_.background_compaction);
       if (status.ok()) continue;
       ok = false;
-      std::fprintf(stderr, "fletching: background work on table '%s' failed and will be tried again: %s\n",
+      std::fprintf(stderr,
+                   "fletching: background work on table '%s' failed and will be tried again: %s\n",
                    name.c_str(), status.message().c_str());
     }
     return ok;

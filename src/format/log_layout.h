@@ -25,7 +25,7 @@ struct LogHeader {
   uint32_t version;
   uint32_t header_bytes;
   uint64_t log_number;
-  uint64_t previous_log_number;  // 0 = none that counts
+  uint64_t previous_log_number;   // 0 = none that counts
   uint64_t previous_valid_bytes;  // of that log; its last frame ends here
   uint64_t salt;                  // random; every frame repeats it
   uint64_t checksum;              // of this struct up to here

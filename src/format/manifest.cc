@@ -131,10 +131,10 @@ std::vector<uint8_t> EncodeManifest(const Manifest& manifest) {
     out.Put(segment.newest_time_us);
   }
   const std::vector<uint8_t> payload = out.Take();
-  ManifestHeader header{kManifestMagic, kManifestVersion, sizeof(ManifestHeader), payload.size(),
-                        Checksum(payload), 0};
-  header.checksum = Checksum({reinterpret_cast<const uint8_t*>(&header),
-                              offsetof(ManifestHeader, checksum)});
+  ManifestHeader header{kManifestMagic, kManifestVersion,  sizeof(ManifestHeader),
+                        payload.size(), Checksum(payload), 0};
+  header.checksum =
+      Checksum({reinterpret_cast<const uint8_t*>(&header), offsetof(ManifestHeader, checksum)});
   std::vector<uint8_t> file(sizeof(header) + payload.size());
   StoreAs(file.data(), header);
   if (!payload.empty()) std::memcpy(file.data() + sizeof(header), payload.data(), payload.size());
@@ -155,7 +155,8 @@ Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file) {
   }
   const ByteSpan payload = bytes.subspan(sizeof(ManifestHeader));
   if (payload.size() != header.payload_bytes) {
-    return Corruption(file, offsetof(ManifestHeader, payload_bytes), "length differs from the file's");
+    return Corruption(file, offsetof(ManifestHeader, payload_bytes),
+                      "length differs from the file's");
   }
   if (Checksum(payload) != header.payload_checksum) {
     return Corruption(file, sizeof(ManifestHeader), "payload checksum differs");

@@ -1,7 +1,8 @@
 // The manifest: one small file per version of a table that says which segments it is made of, what
 // its schema is and where its log begins. Encoding and decoding only; opens no file.
 //
-//   ManifestHeader | payload (fields below in this order, little-endian, strings u32 length + bytes)
+//   ManifestHeader | payload (fields below in this order, little-endian, strings u32 length +
+//   bytes)
 //
 // Written aside, synced, renamed, folder synced: a torn manifest is never seen under its name.
 #pragma once
@@ -11,9 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
 #include "fletching/schema.h"
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 
 namespace fletching::format {
 
@@ -41,10 +43,10 @@ struct ManifestSegment {
 
 struct Manifest {
   std::string table_name;
-  uint64_t number = 0;       // of this manifest; ascending
-  uint64_t commit = 0;       // everything up to this commit is in `segments`
-  uint64_t log_number = 0;   // replay starts with this log
-  uint64_t next_segment = 1; // no file with this number or above is named here
+  uint64_t number = 0;        // of this manifest; ascending
+  uint64_t commit = 0;        // everything up to this commit is in `segments`
+  uint64_t log_number = 0;    // replay starts with this log
+  uint64_t next_segment = 1;  // no file with this number or above is named here
   uint32_t next_column_id = 1;
   uint64_t hash_seed = 0;
   TableSchema schema;

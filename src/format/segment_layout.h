@@ -53,7 +53,7 @@ struct IndexBucket {
 static_assert(sizeof(IndexBucket) == 64 && offsetof(IndexBucket, rows) == 24);
 
 enum class Encoding : uint8_t {
-  kPacked = 1,    // in the row: slot_offset for fixed widths, var_index for the others
+  kPacked = 1,  // in the row: slot_offset for fixed widths, var_index for the others
   // u32 row addresses, ascending | u32 range starts, range_count + 1 | u32 ends (variable widths) |
   // values. Rows not named are null.
   kSparse = 2,
@@ -66,16 +66,16 @@ struct ColumnEntry {
   uint8_t is_variable;  // 1: bytes of any length; 0: `width` bytes
   uint16_t zero;
   uint32_t width;
-  uint32_t null_bit;      // kPacked: number of its null bit; 0 = no nulls in this segment
-  uint32_t slot_offset;   // kPacked, fixed width: offset from the row's body
-  uint32_t var_index;     // kPacked, variable: which of the ends
-  uint64_t data_offset;   // kSparse, kConstant: bytes from file start
-  uint64_t data_bytes;    // of it
-  uint64_t value_count;   // kSparse: rows named; kPacked: rows neither null nor deleted
-  uint32_t range_shift;   // kSparse: one range entry per 2^range_shift row addresses
-  uint32_t name_bytes;    // in the text part, after the entries
-  uint32_t type_bytes;    // its type name follows it there
-  uint32_t range_count;   // kSparse: range entries, one more follows with the end
+  uint32_t null_bit;     // kPacked: number of its null bit; 0 = no nulls in this segment
+  uint32_t slot_offset;  // kPacked, fixed width: offset from the row's body
+  uint32_t var_index;    // kPacked, variable: which of the ends
+  uint64_t data_offset;  // kSparse, kConstant: bytes from file start
+  uint64_t data_bytes;   // of it
+  uint64_t value_count;  // kSparse: rows named; kPacked: rows neither null nor deleted
+  uint32_t range_shift;  // kSparse: one range entry per 2^range_shift row addresses
+  uint32_t name_bytes;   // in the text part, after the entries
+  uint32_t type_bytes;   // its type name follows it there
+  uint32_t range_count;  // kSparse: range entries, one more follows with the end
 };
 static_assert(sizeof(ColumnEntry) == 64);
 

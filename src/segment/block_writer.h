@@ -5,8 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "base/bytes.h"
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 #include "io/file.h"
 
 namespace fletching::segment {

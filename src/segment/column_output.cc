@@ -1,37 +1,18 @@
 #include "segment/column_output.h"
 
+#include <cstring>
+#include <utility>
+
 #include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/type.h>
 #include <arrow/util/bit_util.h>
-
-#include <cstring>
-#include <utility>
 
 #include "base/check.h"
 #include "segment/widen.h"
 
 namespace fletching::segment {
 namespace {
-
-template <uint32_t kWidth>
-void CopySlots(const RowSelection& rows, uint32_t offset, uint8_t* target) {
-  if (rows.positions == nullptr) {
-    for (int64_t i = 0; i < rows.count; ++i) {
-      std::memcpy(target + i * kWidth, rows.bodies[i] + offset, kWidth);
-    }
-    return;
-  }
-  for (int64_t i = 0; i < rows.count; ++i) {
-    std::memcpy(target + int64_t{rows.positions[i]} * kWidth, rows.bodies[i] + offset, kWidth);
-  }
-}
-
-void CopyWideSlots(const RowSelection& rows, uint32_t offset, uint32_t width, uint8_t* target) {
-  for (int64_t i = 0; i < rows.count; ++i) {
-    std::memcpy(target + rows.At(i) * width, rows.bodies[i] + offset, width);
-  }
-}
 
 // The value of a packed variable column. Its row passed the locate stage, which checked that the
 // last end lies in the row block; an end that goes backwards (only possible when a checksum was
@@ -82,22 +63,18 @@ void ColumnOutput::SetAllNull(const RowSelection& rows) {
 
 void ColumnOutput::GatherPacked(const RowLayout& layout, const LayoutColumn& column,
                                 const RowSelection& rows) {
-  if (column.is_variable) {
-    for (int64_t i = 0; i < rows.count; ++i) {
-      spans_[rows.At(i)] = VariableValue(layout, column.var_index, rows.bodies[i]);
-    }
-  } else if (!column.type->Equals(*type_)) {
-    GatherConverted(column, rows);
-  } else {
-    switch (column.width) {
-      case 1: CopySlots<1>(rows, column.slot_offset, target_); break;
-      case 2: CopySlots<2>(rows, column.slot_offset, target_); break;
-      case 4: CopySlots<4>(rows, column.slot_offset, target_); break;
-      case 8: CopySlots<8>(rows, column.slot_offset, target_); break;
-      default: CopyWideSlots(rows, column.slot_offset, column.width, target_);
-    }
+  if (!column.is_variable) return GatherConverted(column, rows);
+  for (int64_t i = 0; i < rows.count; ++i) {
+    spans_[static_cast<size_t>(rows.At(i))] =
+        VariableValue(layout, column.var_index, rows.bodies[i]);
   }
-  if (column.null_bit == 0) return;
+}
+
+uint8_t* ColumnOutput::TargetFor(const LayoutColumn& column) const {
+  return column.is_variable || !column.type->Equals(*type_) ? nullptr : target_;
+}
+
+void ColumnOutput::GatherNulls(const LayoutColumn& column, const RowSelection& rows) {
   const uint32_t byte = column.null_bit >> 3;
   const auto mask = static_cast<uint8_t>(1u << (column.null_bit & 7));
   for (int64_t i = 0; i < rows.count; ++i) {

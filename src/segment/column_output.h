@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
-#include "base/bytes.h"
+
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 #include "segment/locate.h"
 #include "segment/physical.h"
 #include "segment/row_layout.h"
@@ -24,8 +26,12 @@ class ColumnOutput {
   ColumnOutput(std::shared_ptr<arrow::DataType> type, int64_t row_count,
                std::shared_ptr<arrow::Buffer> values, bool all_found);
 
-  // Packed rows of a segment or memory table.
+  // Packed rows of a segment or memory table: variable-length columns, and fixed ones stored in
+  // another type. GatherPackedColumns (gather.h) copies the others itself.
   void GatherPacked(const RowLayout& layout, const LayoutColumn& column, const RowSelection& rows);
+  void GatherNulls(const LayoutColumn& column, const RowSelection& rows);
+  // Where values of a fixed width go; null when the source stores another type.
+  uint8_t* TargetFor(const LayoutColumn& column) const;
   // One value for all of `rows`.
   void FillConstant(const LayoutColumn& column, ByteSpan value, const RowSelection& rows);
   void SetValue(const LayoutColumn& column, int64_t row, ByteSpan value);

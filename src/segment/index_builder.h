@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fletching/status.h"
+
 #include "format/segment_layout.h"
 
 namespace fletching::segment {

@@ -1,11 +1,12 @@
 #include "segment/keys.h"
 
+#include <algorithm>
+#include <limits>
+#include <utility>
+
 #include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/type.h>
-
-#include <limits>
-#include <utility>
 
 #include "format/segment_layout.h"
 #include "segment/physical.h"
@@ -31,9 +32,12 @@ Result<KeyBatch> EncodeSingle(const std::shared_ptr<arrow::Array>& column) {
   keys.bytes = physical.values;
   keys.offsets = physical.offsets;
   keys.width = physical.offsets != nullptr ? -1 : static_cast<int32_t>(physical.width);
+  // Also the guard against lying offsets: one that goes backwards is a huge unsigned size.
+  uint32_t longest = 0;
   for (int64_t i = 0; keys.offsets != nullptr && i < keys.count; ++i) {
-    if (keys.Size(i) > format::kKeyBytesMax) return CheckLength(keys.Size(i));
+    longest = std::max(longest, keys.Size(i));
   }
+  ARROW_RETURN_NOT_OK(CheckLength(longest));
   keys.owners = std::move(physical.owners);
   return keys;
 }
@@ -56,7 +60,11 @@ Result<KeyBatch> EncodeSeveral(const KeyArrays& columns) {
   for (int64_t row = 0; row < keys.count; ++row) {
     uint64_t size = fixed;
     for (const PhysicalColumn& part : parts) {
-      if (part.offsets != nullptr) size += part.Value(row).size();
+      if (part.offsets == nullptr) continue;
+      // Each alone, too: offsets of a request may decrease, and two such sizes could add up.
+      const uint64_t part_bytes = part.Value(row).size();
+      ARROW_RETURN_NOT_OK(CheckLength(part_bytes));
+      size += part_bytes;
     }
     ARROW_RETURN_NOT_OK(CheckLength(size));
     total += static_cast<int64_t>(size);

@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
-#include "base/bytes.h"
+
 #include "fletching/request.h"
 #include "fletching/schema.h"
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 
 namespace fletching::segment {
 

@@ -18,13 +18,15 @@ namespace fletching::segment {
 // Keys still to be found: all of a batch, or those at `positions`.
 struct KeySelection {
   const KeyBatch* keys = nullptr;
-  const uint64_t* hashes = nullptr;        // [keys->count]
-  std::span<const uint32_t> positions;     // into keys; empty with is_all
+  uint64_t* hashes = nullptr;  // [keys->count]
+  uint64_t hash_seed = 0;
+  bool is_hashed = false;                    // false: the source that searches first fills `hashes`
+  std::span<const uint32_t> positions = {};  // into keys; empty with is_all
   bool is_all = true;
+  // Body offsets that will be gathered from rows of more than one cache line: fetched with the row.
+  std::span<const uint32_t> touched = {};
 
-  int64_t count() const {
-    return is_all ? keys->count : static_cast<int64_t>(positions.size());
-  }
+  int64_t count() const { return is_all ? keys->count : static_cast<int64_t>(positions.size()); }
   int64_t At(int64_t i) const { return is_all ? i : positions[static_cast<size_t>(i)]; }
 };
 

@@ -1,5 +1,8 @@
 #include "segment/physical.h"
 
+#include <limits>
+#include <utility>
+
 #include <arrow/array.h>
 #include <arrow/array/builder_binary.h>
 #include <arrow/buffer.h>
@@ -8,9 +11,6 @@
 #include <arrow/type_traits.h>
 #include <arrow/util/bit_util.h>
 
-#include <limits>
-#include <utility>
-
 namespace fletching::segment {
 namespace {
 
@@ -18,8 +18,8 @@ constexpr uint32_t kHasNullItems = uint32_t{1} << 31;
 
 uint32_t ItemWidth(const arrow::DataType& type) {
   if (type.id() == arrow::Type::BOOL) return 1;
-  return static_cast<uint32_t>(arrow::internal::checked_cast<const arrow::FixedWidthType&>(type)
-                                   .bit_width() / 8);
+  return static_cast<uint32_t>(
+      arrow::internal::checked_cast<const arrow::FixedWidthType&>(type).bit_width() / 8);
 }
 
 std::shared_ptr<arrow::Buffer> AllocateOrDie(int64_t bytes) {
@@ -198,11 +198,11 @@ struct NumberItems {
   }
 };
 
-Result<std::shared_ptr<arrow::Array>> MakeNumberItems(
-    const std::shared_ptr<arrow::DataType>& type, NumberItems items) {
+Result<std::shared_ptr<arrow::Array>> MakeNumberItems(const std::shared_ptr<arrow::DataType>& type,
+                                                      NumberItems items) {
   auto values = arrow::Buffer::FromVector(std::move(items.values));
-  auto validity = items.null_count == 0 ? nullptr
-                                        : arrow::Buffer::FromVector(std::move(items.validity));
+  auto validity =
+      items.null_count == 0 ? nullptr : arrow::Buffer::FromVector(std::move(items.validity));
   return MakeFixedArray(type, items.count, std::move(values), std::move(validity),
                         items.null_count);
 }
@@ -211,9 +211,10 @@ bool IsValidRow(const std::shared_ptr<arrow::Buffer>& validity, int64_t row) {
   return validity == nullptr || GetBit(validity->data(), row);
 }
 
-Result<std::shared_ptr<arrow::Array>> MakeListArray(
-    const std::shared_ptr<arrow::DataType>& type, std::span<const ByteSpan> values,
-    std::shared_ptr<arrow::Buffer> validity, int64_t null_count) {
+Result<std::shared_ptr<arrow::Array>> MakeListArray(const std::shared_ptr<arrow::DataType>& type,
+                                                    std::span<const ByteSpan> values,
+                                                    std::shared_ptr<arrow::Buffer> validity,
+                                                    int64_t null_count) {
   const auto& item_type = arrow::internal::checked_cast<const arrow::ListType&>(*type).value_type();
   const bool is_text = arrow::is_binary_like(item_type->id());
   const uint32_t width = is_text ? 0 : ItemWidth(*item_type);
@@ -253,9 +254,11 @@ Result<std::shared_ptr<arrow::Array>> MakeListArray(
   return arrow::MakeArray(std::move(data));
 }
 
-Result<std::shared_ptr<arrow::Array>> UnpackFixedList(
-    const std::shared_ptr<arrow::DataType>& type, int64_t row_count, const arrow::Buffer& values,
-    std::shared_ptr<arrow::Buffer> validity, int64_t null_count) {
+Result<std::shared_ptr<arrow::Array>> UnpackFixedList(const std::shared_ptr<arrow::DataType>& type,
+                                                      int64_t row_count,
+                                                      const arrow::Buffer& values,
+                                                      std::shared_ptr<arrow::Buffer> validity,
+                                                      int64_t null_count) {
   const auto& list_type = arrow::internal::checked_cast<const arrow::FixedSizeListType&>(*type);
   const int64_t n = list_type.list_size();
   const uint32_t item_width = ItemWidth(*list_type.value_type());
@@ -280,8 +283,8 @@ Result<std::shared_ptr<arrow::Array>> UnpackFixedList(
   if (item_nulls == 0) item_validity = nullptr;
   ARROW_ASSIGN_OR_RAISE(auto child, MakeFixedArray(list_type.value_type(), row_count * n, items,
                                                    item_validity, item_nulls));
-  return arrow::MakeArray(arrow::ArrayData::Make(type, row_count, {std::move(validity)},
-                                                 {child->data()}, null_count));
+  return arrow::MakeArray(
+      arrow::ArrayData::Make(type, row_count, {std::move(validity)}, {child->data()}, null_count));
 }
 
 }  // namespace
@@ -326,8 +329,7 @@ Result<PhysicalColumn> MakePhysical(const std::shared_ptr<arrow::Array>& column)
           PackLists(arrow::internal::checked_cast<const arrow::ListArray&>(*column), &out));
       return out;
     case arrow::Type::FIXED_SIZE_LIST:
-      PackFixedList(arrow::internal::checked_cast<const arrow::FixedSizeListArray&>(*column),
-                    &out);
+      PackFixedList(arrow::internal::checked_cast<const arrow::FixedSizeListArray&>(*column), &out);
       if (out.values == nullptr) out.values = kNothing;
       return out;
     default:

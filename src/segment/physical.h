@@ -17,8 +17,10 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
-#include "base/bytes.h"
+
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 
 namespace fletching::segment {
 
@@ -31,11 +33,11 @@ Physical PhysicalOf(const arrow::DataType& type);
 
 // A view of one column of a batch. Lifetime: `owners` keeps what the pointers refer to.
 struct PhysicalColumn {
-  const uint8_t* values = nullptr;     // null: every row is null
-  const int32_t* offsets = nullptr;    // variable: [rows + 1] into `values`; else null
-  uint32_t width = 0;                  // fixed: bytes of a value
-  const uint8_t* validity = nullptr;   // null: no nulls
-  int64_t validity_offset = 0;         // first bit
+  const uint8_t* values = nullptr;    // null: every row is null
+  const int32_t* offsets = nullptr;   // variable: [rows + 1] into `values`; else null
+  uint32_t width = 0;                 // fixed: bytes of a value
+  const uint8_t* validity = nullptr;  // null: no nulls
+  int64_t validity_offset = 0;        // first bit
   std::vector<std::shared_ptr<void>> owners;
 
   bool all_null() const { return values == nullptr; }
@@ -53,10 +55,11 @@ Result<PhysicalColumn> MakePhysical(const std::shared_ptr<arrow::Array>& column)
 
 // The inverse, for fixed widths. `values`: row_count * width bytes, meaningful where valid.
 // `validity` may be null = no nulls. Takes the buffers without a copy where Arrow's layout is ours.
-Result<std::shared_ptr<arrow::Array>> MakeFixedArray(
-    const std::shared_ptr<arrow::DataType>& type, int64_t row_count,
-    std::shared_ptr<arrow::Buffer> values, std::shared_ptr<arrow::Buffer> validity,
-    int64_t null_count);
+Result<std::shared_ptr<arrow::Array>> MakeFixedArray(const std::shared_ptr<arrow::DataType>& type,
+                                                     int64_t row_count,
+                                                     std::shared_ptr<arrow::Buffer> values,
+                                                     std::shared_ptr<arrow::Buffer> validity,
+                                                     int64_t null_count);
 
 // The inverse, for variable lengths. Shape: one span per row; null rows have any span.
 // Errors: kCorruption when list bytes do not add up; kTooLarge above 2 GiB of one column.

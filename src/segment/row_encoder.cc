@@ -49,10 +49,14 @@ void StoreFixed(const LayoutColumn& column, const PhysicalColumn& source, int64_
                 std::span<uint8_t* const> bodies) {
   const uint32_t offset = column.slot_offset;
   switch (source.width) {
-    case 1: return StoreSlots<1>(source, first, bodies, offset);
-    case 2: return StoreSlots<2>(source, first, bodies, offset);
-    case 4: return StoreSlots<4>(source, first, bodies, offset);
-    case 8: return StoreSlots<8>(source, first, bodies, offset);
+    case 1:
+      return StoreSlots<1>(source, first, bodies, offset);
+    case 2:
+      return StoreSlots<2>(source, first, bodies, offset);
+    case 4:
+      return StoreSlots<4>(source, first, bodies, offset);
+    case 8:
+      return StoreSlots<8>(source, first, bodies, offset);
     default:
       for (size_t i = 0; i < bodies.size(); ++i) {
         const uint8_t* value = source.values + (first + static_cast<int64_t>(i)) * source.width;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fletching/status.h"
+
 #include "segment/keys.h"
 #include "segment/physical.h"
 #include "segment/row_layout.h"

@@ -1,9 +1,9 @@
 #include "segment/row_layout.h"
 
-#include <arrow/type.h>
-
 #include <algorithm>
 #include <numeric>
+
+#include <arrow/type.h>
 
 #include "base/check.h"
 #include "segment/keys.h"
@@ -11,11 +11,22 @@
 
 namespace fletching::segment {
 
+void RowLayout::IndexColumns() {
+  index_by_id.clear();
+  for (uint32_t i = 0; i < columns.size(); ++i) index_by_id.emplace_back(columns[i].column_id, i);
+  std::sort(index_by_id.begin(), index_by_id.end());
+}
+
+int32_t RowLayout::IndexOf(uint32_t column_id) const {
+  const auto found = std::lower_bound(index_by_id.begin(), index_by_id.end(),
+                                      std::pair<uint32_t, uint32_t>(column_id, 0));
+  if (found == index_by_id.end() || found->first != column_id) return -1;
+  return static_cast<int32_t>(found->second);
+}
+
 const LayoutColumn* RowLayout::Find(uint32_t column_id) const {
-  for (const LayoutColumn& column : columns) {
-    if (column.column_id == column_id) return &column;
-  }
-  return nullptr;
+  const int32_t index = IndexOf(column_id);
+  return index < 0 ? nullptr : &columns[static_cast<size_t>(index)];
 }
 
 RowLayout PlaceColumns(int32_t key_width, const std::vector<ColumnPlan>& plans, bool keeps_time) {
@@ -50,6 +61,7 @@ RowLayout PlaceColumns(int32_t key_width, const std::vector<ColumnPlan>& plans, 
     at += column.width;
   }
   layout.fixed_bytes = at + 4 * layout.var_count;
+  layout.IndexColumns();
   return layout;
 }
 
@@ -75,8 +87,8 @@ Result<RowView> ParseRow(const RowLayout& layout, ByteSpan bytes, const std::str
                          uint64_t offset_bytes) {
   const uint32_t prefix = layout.key_prefix_bytes();
   if (bytes.size() < prefix) return Corruption(file, offset_bytes, "row is cut in its key length");
-  const uint32_t key_bytes = prefix != 0 ? LoadAs<uint16_t>(bytes.data())
-                                         : static_cast<uint32_t>(layout.key_width);
+  const uint32_t key_bytes =
+      prefix != 0 ? LoadAs<uint16_t>(bytes.data()) : static_cast<uint32_t>(layout.key_width);
   const uint64_t fixed_end = uint64_t{prefix} + key_bytes + layout.fixed_bytes;
   if (bytes.size() < fixed_end) return Corruption(file, offset_bytes, "row is cut in its columns");
   RowView row;
@@ -88,7 +100,8 @@ Result<RowView> ParseRow(const RowLayout& layout, ByteSpan bytes, const std::str
     if (next < end) return Corruption(file, offset_bytes, "ends of a row go backwards");
     end = next;
   }
-  if (bytes.size() - fixed_end < end) return Corruption(file, offset_bytes, "row is cut in its text");
+  if (bytes.size() - fixed_end < end)
+    return Corruption(file, offset_bytes, "row is cut in its text");
   const uint64_t row_bytes = fixed_end + end;
   if (row_bytes > UINT32_MAX) return Corruption(file, offset_bytes, "row of more than 4 GiB");
   row.row_bytes = static_cast<uint32_t>(row_bytes);

@@ -10,12 +10,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "arrow/type_fwd.h"
-#include "base/bytes.h"
+
 #include "fletching/schema.h"
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 #include "format/segment_layout.h"
 
 namespace fletching::segment {
@@ -41,9 +44,14 @@ struct RowLayout {
   uint32_t unit_bytes = 8;
   int32_t time_offset = -1;  // hidden commit time
   std::vector<LayoutColumn> columns;
+  // (column_id, index in columns), by id; made by IndexColumns.
+  std::vector<std::pair<uint32_t, uint32_t>> index_by_id;
 
+  void IndexColumns();
   uint32_t key_prefix_bytes() const { return key_width < 0 ? 2 : 0; }
   uint32_t ends_offset() const { return fixed_bytes - 4 * var_count; }
+  // Index in `columns`, or -1 when the column has no data here.
+  int32_t IndexOf(uint32_t column_id) const;
   // nullptr when the column has no data here.
   const LayoutColumn* Find(uint32_t column_id) const;
 };

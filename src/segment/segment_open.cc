@@ -1,7 +1,7 @@
 // Opening a segment: nothing is believed before it was checked, in the order of the checks.
-#include <arrow/type.h>
-
 #include <utility>
+
+#include <arrow/type.h>
 
 #include "base/checksum.h"
 #include "segment/physical.h"
@@ -24,9 +24,12 @@ Result<std::shared_ptr<SegmentReader>> SegmentReader::Open(std::shared_ptr<io::M
   ARROW_RETURN_NOT_OK(reader->ReadColumns());
   const SegmentFooter& footer = reader->footer_;
   reader->rows_ = reader->bytes_.data() + footer.row_offset;
-  reader->buckets_ = reinterpret_cast<const format::IndexBucket*>(reader->bytes_.data() +
-                                                                  footer.index_offset);
+  reader->buckets_ =
+      reinterpret_cast<const format::IndexBucket*>(reader->bytes_.data() + footer.index_offset);
   reader->verified_ = std::make_unique<std::atomic<uint64_t>[]>((footer.block_count + 63) / 64);
+  for (uint64_t block = 0; block < footer.block_count; ++block) {
+    reader->unverified_hot_count_ += reader->IsHot(block) ? 1 : 0;
+  }
   return reader;
 }
 
@@ -47,10 +50,10 @@ Status SegmentReader::ReadFooter() {
   const uint64_t at = bytes_.size() - sizeof(SegmentFooter);
   footer_ = LoadAs<SegmentFooter>(bytes_.data() + at);
   if (footer_.magic != format::kSegmentMagic) {
-    return Corruption(path, at + offsetof(SegmentFooter, magic), "no footer: the file is cut short");
+    return Corruption(path, at + offsetof(SegmentFooter, magic),
+                      "no footer: the file is cut short");
   }
-  if (footer_.checksum !=
-      Checksum(bytes_.subspan(at, offsetof(SegmentFooter, checksum)))) {
+  if (footer_.checksum != Checksum(bytes_.subspan(at, offsetof(SegmentFooter, checksum)))) {
     return Corruption(path, at, "footer checksum differs");
   }
   const uint64_t block_count =
@@ -60,8 +63,7 @@ Status SegmentReader::ReadFooter() {
       (at - footer_.blocks_offset) % 8 != 0) {
     return Corruption(path, at, "block table does not fill the file up to the footer");
   }
-  if (Checksum(bytes_.subspan(footer_.blocks_offset, block_count * 8)) !=
-      footer_.blocks_checksum) {
+  if (Checksum(bytes_.subspan(footer_.blocks_offset, block_count * 8)) != footer_.blocks_checksum) {
     return Corruption(path, footer_.blocks_offset, "block table checksum differs");
   }
   return Status::OK();
@@ -120,12 +122,11 @@ Status SegmentReader::CheckEntry(const ColumnEntry& entry, const arrow::DataType
     return damaged("width of a column is not that of its type");
   }
   if (entry.encoding == static_cast<uint8_t>(Encoding::kPacked)) {
-    const bool slot_fits =
-        physical.is_variable
-            ? entry.var_index < footer_.var_count
-            : entry.slot_offset >= footer_.bits_bytes &&
-                  uint64_t{entry.slot_offset} + entry.width + uint64_t{4} * footer_.var_count <=
-                      footer_.fixed_bytes;
+    const bool slot_fits = physical.is_variable ? entry.var_index < footer_.var_count
+                                                : entry.slot_offset >= footer_.bits_bytes &&
+                                                      uint64_t{entry.slot_offset} + entry.width +
+                                                              uint64_t{4} * footer_.var_count <=
+                                                          footer_.fixed_bytes;
     if (!slot_fits) return damaged("slot of a column lies outside the row");
     if (entry.null_bit / 8 >= footer_.bits_bytes) return damaged("null bit outside the row");
     return Status::OK();
@@ -185,6 +186,7 @@ Status SegmentReader::ReadColumns() {
     entries_.push_back(entry);
     text_at += text_bytes;
   }
+  layout_.IndexColumns();
   column_verified_ = std::make_unique<std::atomic<bool>[]>(entries_.size());
   return Status::OK();
 }

@@ -1,28 +1,15 @@
 #include "segment/segment_reader.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "base/checksum.h"
-#include "segment/index_builder.h"
+#include "segment/gather.h"
 
 namespace fletching::segment {
 namespace {
 
 using format::ColumnEntry;
 using format::Encoding;
-using format::IndexBucket;
-
-// Candidate rows between the probe and the comparison.
-constexpr uint32_t kNoRow = UINT32_MAX;        // the index says the key is absent
-constexpr uint32_t kFollowChain = kNoRow - 1;  // its bucket overflowed: look further
-
-// Keys handled together: while one group's buckets are fetched, the one before it is probed and the
-// one before that compared. 16 fetches keep the core's miss buffers (10-16) busy; a sweep over
-// 8 .. 64 is in docs/performance.md.
-constexpr int64_t kGroup = 16;
-
-inline void Prefetch(const void* address) { __builtin_prefetch(address, 0, 3); }
 
 }  // namespace
 
@@ -36,8 +23,8 @@ Status SegmentReader::VerifyBlock(uint64_t block) const {
     return Corruption(file_->path(), offset, "block checksum differs");
   }
   const uint64_t before = verified_[block / 64].fetch_or(mask, std::memory_order_relaxed);
-  if ((before & mask) == 0 && verified_count_.fetch_add(1) + 1 == footer_.block_count) {
-    all_verified_.store(true, std::memory_order_relaxed);
+  if ((before & mask) == 0 && IsHot(block)) {
+    unverified_hot_count_.fetch_sub(1, std::memory_order_relaxed);
   }
   return Status::OK();
 }
@@ -54,126 +41,6 @@ Status SegmentReader::VerifyRange(uint64_t offset, uint64_t bytes) const {
 Status SegmentReader::VerifyAll() const {
   for (uint64_t block = 0; block < footer_.block_count; ++block) {
     ARROW_RETURN_NOT_OK(VerifyBlock(block));
-  }
-  return Status::OK();
-}
-
-inline void SegmentReader::PrefetchBucket(uint64_t hash) const {
-  Prefetch(buckets_ + HomeBucket(hash, footer_.home_bucket_count));
-}
-
-inline Result<uint32_t> SegmentReader::Probe(uint64_t hash) const {
-  const uint64_t home = HomeBucket(hash, footer_.home_bucket_count);
-  if (!all_verified_.load(std::memory_order_relaxed)) [[unlikely]] {
-    ARROW_RETURN_NOT_OK(
-        VerifyRange(footer_.index_offset + home * sizeof(IndexBucket), sizeof(IndexBucket)));
-  }
-  const IndexBucket& bucket = buckets_[home];
-  const uint32_t matches = MatchTags(bucket, static_cast<uint16_t>(hash));
-  if (matches != 0) return bucket.rows[std::countr_zero(matches)];
-  if (bucket.overflowed == 0) return kNoRow;
-  Prefetch(&bucket + 1);
-  return kFollowChain;
-}
-
-inline void SegmentReader::PrefetchRow(uint32_t row) const {
-  if (row >= kFollowChain) return;
-  const uint64_t offset = uint64_t{row} * layout_.unit_bytes;
-  if (offset >= footer_.row_bytes) return;
-  Prefetch(rows_ + offset);
-  if (layout_.fixed_bytes + layout_.key_prefix_bytes() > 64) Prefetch(rows_ + offset + 64);
-}
-
-// The body when the row at this address has this key, else nullptr.
-inline Result<const uint8_t*> SegmentReader::Match(uint32_t row, ByteSpan key) const {
-  const uint32_t prefix = layout_.key_prefix_bytes();
-  const auto key_bytes = static_cast<uint32_t>(key.size());
-  const uint64_t offset = uint64_t{row} * layout_.unit_bytes;
-  const uint64_t needed = uint64_t{prefix} + key_bytes + layout_.fixed_bytes;
-  // A longer key than the last row's: it cannot be this row. (No row is shorter than its layout.)
-  if (offset + needed > footer_.row_bytes) return nullptr;
-  if (!all_verified_.load(std::memory_order_relaxed)) [[unlikely]] {
-    ARROW_RETURN_NOT_OK(VerifyRange(footer_.row_offset + offset, needed));
-  }
-  const uint8_t* at = rows_ + offset;
-  if (prefix != 0) {
-    if (LoadAs<uint16_t>(at) != key_bytes) return nullptr;
-    at += 2;
-  } else if (static_cast<int32_t>(key_bytes) != layout_.key_width) {
-    return nullptr;
-  }
-  return KeysEqual(at, key.data(), key_bytes) ? at + key_bytes : nullptr;
-}
-
-// The variable-length part lies inside the row block.
-Status SegmentReader::CheckTail(const uint8_t* body) const {
-  const auto tail = LoadAs<uint32_t>(body + layout_.fixed_bytes - 4);
-  const auto at = static_cast<uint64_t>(body - rows_) + layout_.fixed_bytes;
-  if (tail > footer_.row_bytes - at) {
-    return Corruption(file_->path(), footer_.row_offset + at, "text of a row leaves the row block");
-  }
-  if (all_verified_.load(std::memory_order_relaxed)) return Status::OK();
-  return VerifyRange(footer_.row_offset + at, tail);
-}
-
-// Every bucket a key may have been handed on to. Rare: a tag that matched another key, or a bucket
-// that overflowed.
-Status SegmentReader::SearchChain(ByteSpan key, uint64_t hash, uint32_t* row,
-                                  const uint8_t** body_out) const {
-  for (uint64_t at = HomeBucket(hash, footer_.home_bucket_count); at < footer_.bucket_count; ++at) {
-    ARROW_RETURN_NOT_OK(
-        VerifyRange(footer_.index_offset + at * sizeof(IndexBucket), sizeof(IndexBucket)));
-    const IndexBucket& bucket = buckets_[at];
-    for (uint32_t matches = MatchTags(bucket, static_cast<uint16_t>(hash)); matches != 0;
-         matches &= matches - 1) {
-      const uint32_t candidate = bucket.rows[std::countr_zero(matches)];
-      ARROW_ASSIGN_OR_RAISE(const uint8_t* body, Match(candidate, key));
-      if (body == nullptr) continue;
-      *row = candidate;
-      *body_out = body;
-      return Status::OK();
-    }
-    if (bucket.overflowed == 0) break;
-  }
-  *body_out = nullptr;
-  return Status::OK();
-}
-
-inline Status SegmentReader::Confirm(ByteSpan key, uint64_t hash, uint32_t* row,
-                                     const uint8_t** body_out) const {
-  if (*row == kNoRow) {
-    *body_out = nullptr;
-    return Status::OK();
-  }
-  const uint8_t* body = nullptr;
-  if (*row != kFollowChain) {
-    ARROW_ASSIGN_OR_RAISE(body, Match(*row, key));
-  }
-  if (body == nullptr) {
-    ARROW_RETURN_NOT_OK(SearchChain(key, hash, row, &body));
-  }
-  *body_out = body;
-  return body != nullptr && layout_.var_count != 0 ? CheckTail(body) : Status::OK();
-}
-
-Status SegmentReader::Find(const KeySelection& keys, const uint8_t** bodies_out,
-                           uint32_t* rows_out) const {
-  const int64_t count = keys.count();
-  // Three stages, a group apart: fetch buckets | probe, fetch rows | compare keys.
-  for (int64_t group = 0; group < count + 2 * kGroup; group += kGroup) {
-    const int64_t fetch_end = std::min(group + kGroup, count);
-    for (int64_t i = group; i < fetch_end; ++i) PrefetchBucket(keys.hashes[keys.At(i)]);
-    const int64_t probe_end = std::min(group, count);
-    for (int64_t i = std::max<int64_t>(group - kGroup, 0); i < probe_end; ++i) {
-      ARROW_ASSIGN_OR_RAISE(rows_out[i], Probe(keys.hashes[keys.At(i)]));
-      PrefetchRow(rows_out[i]);
-    }
-    const int64_t confirm_end = std::min(group - kGroup, count);
-    for (int64_t i = std::max<int64_t>(group - 2 * kGroup, 0); i < confirm_end; ++i) {
-      const int64_t position = keys.At(i);
-      const ByteSpan key(keys.keys->Data(position), keys.keys->Size(position));
-      ARROW_RETURN_NOT_OK(Confirm(key, keys.hashes[position], &rows_out[i], &bodies_out[i]));
-    }
   }
   return Status::OK();
 }
@@ -216,25 +83,29 @@ Status SegmentReader::GatherSparse(const ColumnEntry& entry, const LayoutColumn&
   return Status::OK();
 }
 
-Status SegmentReader::Gather(uint32_t column_id, const RowSelection& rows,
-                             ColumnOutput* output) const {
-  for (size_t c = 0; c < entries_.size(); ++c) {
-    const LayoutColumn& column = layout_.columns[c];
-    if (column.column_id != column_id) continue;
-    if (column.encoding == Encoding::kPacked) {
-      output->GatherPacked(layout_, column, rows);
-      return Status::OK();
+Status SegmentReader::Gather(std::span<const uint32_t> column_ids, const RowSelection& rows,
+                             ColumnOutput* outputs) const {
+  GatherPackedColumns(layout_, column_ids, rows, outputs);
+  for (size_t i = 0; i < column_ids.size(); ++i) {
+    const int32_t index = layout_.IndexOf(column_ids[i]);
+    if (index < 0) {
+      outputs[i].SetAllNull(rows);
+      continue;
     }
+    const auto c = static_cast<size_t>(index);
+    const LayoutColumn& column = layout_.columns[c];
+    if (column.encoding == Encoding::kPacked) continue;
     const ColumnEntry& entry = entries_[c];
     if (!column_verified_[c].load(std::memory_order_relaxed)) {
       ARROW_RETURN_NOT_OK(VerifyRange(entry.data_offset, entry.data_bytes));
       column_verified_[c].store(true, std::memory_order_relaxed);
     }
-    if (column.encoding == Encoding::kSparse) return GatherSparse(entry, column, rows, output);
-    output->FillConstant(column, bytes_.subspan(entry.data_offset, entry.data_bytes), rows);
-    return Status::OK();
+    if (column.encoding == Encoding::kSparse) {
+      ARROW_RETURN_NOT_OK(GatherSparse(entry, column, rows, &outputs[i]));
+    } else {
+      outputs[i].FillConstant(column, bytes_.subspan(entry.data_offset, entry.data_bytes), rows);
+    }
   }
-  output->SetAllNull(rows);
   return Status::OK();
 }
 
@@ -274,8 +145,8 @@ Status SegmentReader::Scan(uint64_t* cursor, int64_t limit, std::vector<ByteSpan
                                                      : static_cast<uint64_t>(layout_.key_width);
     const uint64_t fixed = layout_.key_prefix_bytes() + key_bytes + layout_.fixed_bytes;
     ARROW_RETURN_NOT_OK(VerifyRange(file_offset, std::min(left, fixed)));
-    ARROW_ASSIGN_OR_RAISE(const RowView view, ParseRow(layout_, {rows_ + offset, left},
-                                                       file_->path(), file_offset));
+    ARROW_ASSIGN_OR_RAISE(const RowView view,
+                          ParseRow(layout_, {rows_ + offset, left}, file_->path(), file_offset));
     ARROW_RETURN_NOT_OK(VerifyRange(file_offset, view.row_bytes));
     *cursor += RoundUp(view.row_bytes, layout_.unit_bytes) / layout_.unit_bytes;
     if (next_dead != dead_end && *next_dead == row) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "fletching/status.h"
+
 #include "format/segment_layout.h"
 #include "io/file.h"
 #include "segment/column_output.h"
@@ -30,11 +31,14 @@ class SegmentReader {
   static Result<std::shared_ptr<SegmentReader>> Open(std::shared_ptr<io::MappedFile> file);
 
   // bodies_out[i], rows_out[i]: body and address of the i-th selected key's row, or nullptr.
-  // Tombstones are found like other rows. Cost: about two cache misses a key, overlapped.
-  Status Find(const KeySelection& keys, const uint8_t** bodies_out, uint32_t* rows_out) const;
+  // Tombstones are found like other rows. Returns how many were found.
+  // Cost: about two cache misses a key, overlapped.
+  Result<int64_t> Find(const KeySelection& keys, const uint8_t** bodies_out,
+                       uint32_t* rows_out) const;
 
-  // Columns without data here come out null.
-  Status Gather(uint32_t column_id, const RowSelection& rows, ColumnOutput* output) const;
+  // outputs[i] receives column column_ids[i]. Columns without data here come out null.
+  Status Gather(std::span<const uint32_t> column_ids, const RowSelection& rows,
+                ColumnOutput* outputs) const;
 
   // Rows from address *cursor on, dead ones left out, at most `limit`; *cursor moves behind them
   // and equals end_address() at the end. keys_out[i] belongs to bodies_out[i].
@@ -67,11 +71,29 @@ class SegmentReader {
 
   Status VerifyRange(uint64_t offset, uint64_t bytes) const;
   Status VerifyBlock(uint64_t block) const;
-  void PrefetchBucket(uint64_t hash) const;
-  Result<uint32_t> Probe(uint64_t hash) const;
-  void PrefetchRow(uint32_t row) const;
-  Status Confirm(ByteSpan key, uint64_t hash, uint32_t* row, const uint8_t** body_out) const;
-  Result<const uint8_t*> Match(uint32_t row, ByteSpan key) const;
+  bool IsVerified(uint64_t offset, uint64_t bytes) const {
+    const uint64_t first = offset / format::kBlockBytes;
+    return IsVerified(first) &&
+           (first == (offset + bytes - 1) / format::kBlockBytes || VerifyRange(offset, bytes).ok());
+  }
+  // Blocks that the locate stage touches.
+  bool IsHot(uint64_t block) const {
+    const uint64_t begin = block * format::kBlockBytes;
+    const uint64_t end = begin + format::kBlockBytes;
+    const auto overlaps = [&](uint64_t offset, uint64_t bytes) {
+      return begin < offset + bytes && offset < end;
+    };
+    return overlaps(footer_.row_offset, footer_.row_bytes) ||
+           overlaps(footer_.index_offset, footer_.bucket_count * sizeof(format::IndexBucket));
+  }
+  bool IsVerified(uint64_t block) const {
+    return (verified_[block / 64].load(std::memory_order_relaxed) >> (block % 64)) & 1;
+  }
+  // Locating: segment_find.cc.
+  template <bool kIsAll, bool kHasOffsets, bool kIsVerified>
+  class Finder;
+  template <bool kIsVerified>
+  const uint8_t* Match(uint32_t row, const uint8_t* key, uint32_t key_bytes, Status* error) const;
   Status SearchChain(ByteSpan key, uint64_t hash, uint32_t* row, const uint8_t** body_out) const;
   Status CheckTail(const uint8_t* body) const;
   Status GatherSparse(const format::ColumnEntry& entry, const LayoutColumn& column,
@@ -82,13 +104,13 @@ class SegmentReader {
   format::SegmentFooter footer_{};
   RowLayout layout_;
   std::vector<std::string> column_names_;
-  std::vector<format::ColumnEntry> entries_;               // aligned with layout_.columns
+  std::vector<format::ColumnEntry> entries_;              // aligned with layout_.columns
   std::unique_ptr<std::atomic<bool>[]> column_verified_;  // likewise: its sparse or constant data
   const uint8_t* rows_ = nullptr;
   const format::IndexBucket* buckets_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>[]> verified_;  // bit per block
-  mutable std::atomic<uint64_t> verified_count_{0};
-  mutable std::atomic<bool> all_verified_{false};
+  // Blocks of rows and index not verified yet; at 0 a read no longer asks.
+  mutable std::atomic<int64_t> unverified_hot_count_{0};
 };
 
 }  // namespace fletching::segment

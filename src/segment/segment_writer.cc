@@ -77,7 +77,8 @@ Status SegmentWriter::Append(const RowBatch& batch) {
   std::vector<uint32_t> rows;
   for (int64_t first = 0; first < batch.keys->count; first += kEncodeRows) {
     const int64_t count = std::min(kEncodeRows, batch.keys->count - first);
-    ARROW_RETURN_NOT_OK(EncodeRows(layout, batch, first, count, 0, out_.buffer(), &starts, nullptr));
+    ARROW_RETURN_NOT_OK(
+        EncodeRows(layout, batch, first, count, 0, out_.buffer(), &starts, nullptr));
     const uint64_t base = out_.buffer_offset_bytes() - format::kBlockBytes;
     rows.resize(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i) {
@@ -186,9 +187,9 @@ Status SegmentWriter::WriteColumnData(std::vector<ColumnEntry>* entries) {
     entry.null_bit = has_nulls ? column.null_bit : 0;
     entry.slot_offset = column.slot_offset;
     entry.var_index = column.var_index;
-    const bool has_data = column.encoding == Encoding::kPacked ||
-                          (column.encoding == Encoding::kSparse ? !data.rows.empty()
-                                                                : data.has_constant);
+    const bool has_data =
+        column.encoding == Encoding::kPacked ||
+        (column.encoding == Encoding::kSparse ? !data.rows.empty() : data.has_constant);
     if (!has_data) {  // absent: not even an entry
       entries->push_back(ColumnEntry{});
       continue;
@@ -260,8 +261,8 @@ Result<SegmentSummary> SegmentWriter::Finish() {
       const IndexBuilder::Shape shape,
       index_.Finish([this](uint32_t older, uint32_t newer) { return Resolve(older, newer); },
                     [this](std::span<const format::IndexBucket> buckets) {
-                      return out_.Append({reinterpret_cast<const uint8_t*>(buckets.data()),
-                                          buckets.size_bytes()});
+                      return out_.Append(
+                          {reinterpret_cast<const uint8_t*>(buckets.data()), buckets.size_bytes()});
                     }));
   footer.home_bucket_count = shape.home_bucket_count;
   footer.bucket_count = shape.bucket_count;
@@ -275,8 +276,7 @@ Result<SegmentSummary> SegmentWriter::Finish() {
   ARROW_ASSIGN_OR_RAISE(const std::vector<uint64_t> blocks, out_.FinishBlocks());
   footer.block_count = blocks.size();
   footer.blocks_checksum = Checksum(BytesOf(blocks));
-  footer.checksum =
-      Checksum(BytesOfStruct(footer).first(offsetof(SegmentFooter, checksum)));
+  footer.checksum = Checksum(BytesOfStruct(footer).first(offsetof(SegmentFooter, checksum)));
   footer.magic = format::kSegmentMagic;
   std::vector<uint8_t> tail(BytesOf(blocks).begin(), BytesOf(blocks).end());
   const ByteSpan footer_bytes = BytesOfStruct(footer);

@@ -12,6 +12,7 @@
 
 #include "fletching/schema.h"
 #include "fletching/status.h"
+
 #include "io/file.h"
 #include "segment/block_writer.h"
 #include "segment/index_builder.h"
@@ -61,12 +62,14 @@ class SegmentWriter {
 
   SegmentWriter(std::unique_ptr<io::AppendFile> file, SegmentSpec spec);
   void CountValues(const RowBatch& batch);
-  void Collect(const RowBatch& batch, int64_t first, int64_t count, const std::vector<uint32_t>& rows);
+  void Collect(const RowBatch& batch, int64_t first, int64_t count,
+               const std::vector<uint32_t>& rows);
   Result<IndexBuilder::Collision> Resolve(uint32_t older_row, uint32_t newer_row);
   Result<std::vector<uint8_t>> ReadKey(uint32_t row);
   Result<int64_t> ReadEventTime(uint32_t row, size_t key_bytes);
   Status WriteColumnData(std::vector<format::ColumnEntry>* entries);
-  Status WriteColumns(const std::vector<format::ColumnEntry>& entries, format::SegmentFooter* footer);
+  Status WriteColumns(const std::vector<format::ColumnEntry>& entries,
+                      format::SegmentFooter* footer);
 
   SegmentSpec spec_;
   BlockWriter out_;

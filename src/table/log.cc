@@ -75,15 +75,20 @@ std::string LogFileName(uint64_t log_number) {
 }
 
 Result<std::unique_ptr<LogWriter>> LogWriter::Create(io::FileSystem* file_system,
-                                                     const std::string& folder,
-                                                     uint64_t log_number,
+                                                     const std::string& folder, uint64_t log_number,
                                                      uint64_t previous_log_number,
                                                      uint64_t previous_valid_bytes, uint64_t salt,
                                                      bool durable) {
   std::unique_ptr<LogWriter> log(new LogWriter());
   ARROW_ASSIGN_OR_RAISE(log->file_, file_system->Create(folder + "/" + LogFileName(log_number)));
-  LogHeader header{format::kLogMagic,    format::kLogVersion, sizeof(LogHeader), log_number,
-                   previous_log_number, previous_valid_bytes, salt,              0};
+  LogHeader header{format::kLogMagic,
+                   format::kLogVersion,
+                   sizeof(LogHeader),
+                   log_number,
+                   previous_log_number,
+                   previous_valid_bytes,
+                   salt,
+                   0};
   header.checksum = HeaderChecksum(header);
   ARROW_RETURN_NOT_OK(log->file_->Append(BytesOfStruct(header)));
   if (durable) {
@@ -164,8 +169,7 @@ Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_
       break;  // the torn end of a crash: never acknowledged
     }
     at += sizeof(FrameHeader);
-    ARROW_RETURN_NOT_OK(
-        VisitRecords(bytes.subspan(at, frame.payload_bytes), path, at, visit));
+    ARROW_RETURN_NOT_OK(VisitRecords(bytes.subspan(at, frame.payload_bytes), path, at, visit));
     at += frame.payload_bytes;
   }
   image.valid_bytes = at;

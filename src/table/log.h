@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 #include "format/log_layout.h"
 #include "io/file.h"
 

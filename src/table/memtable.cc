@@ -1,9 +1,8 @@
 #include "table/memtable.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
+#include <sys/mman.h>
 #include <utility>
 
 #include "base/check.h"
@@ -52,8 +51,8 @@ Memtable::~Memtable() {
 }
 
 uint64_t Memtable::VaryingBytes() const {
-  const uint64_t fixed = row_count() * (sizeof(RowPrefix) + layout_.key_prefix_bytes() +
-                                        layout_.fixed_bytes);
+  const uint64_t fixed =
+      row_count() * (sizeof(RowPrefix) + layout_.key_prefix_bytes() + layout_.fixed_bytes);
   return used_bytes() > fixed ? used_bytes() - fixed : 0;
 }
 
@@ -67,8 +66,8 @@ RowView Memtable::ViewOf(uint32_t row) const {
   const auto prefix = LoadAs<RowPrefix>(at);
   const uint8_t* start = at + sizeof(RowPrefix);
   const uint32_t length_bytes = layout_.key_prefix_bytes();
-  const uint32_t key_bytes = length_bytes != 0 ? LoadAs<uint16_t>(start)
-                                               : static_cast<uint32_t>(layout_.key_width);
+  const uint32_t key_bytes =
+      length_bytes != 0 ? LoadAs<uint16_t>(start) : static_cast<uint32_t>(layout_.key_width);
   return {{start + length_bytes, key_bytes}, start + length_bytes + key_bytes, prefix.row_bytes};
 }
 
@@ -145,10 +144,12 @@ uint32_t Memtable::FindRow(ByteSpan key, uint64_t hash, uint64_t commit) const {
   }
 }
 
-void Memtable::Find(const segment::KeySelection& keys, uint64_t commit, const uint8_t** bodies_out,
-                    uint32_t* rows_out) const {
+int64_t Memtable::Find(const segment::KeySelection& keys, uint64_t commit,
+                       const uint8_t** bodies_out, uint32_t* rows_out) const {
   constexpr int64_t kAhead = 8;
   const int64_t count = keys.count();
+  int64_t found = 0;
+  if (!keys.is_hashed) segment::HashKeys(*keys.keys, hash_seed_, keys.hashes);
   for (int64_t i = 0; i < count; ++i) {
     if (i + kAhead < count) {
       __builtin_prefetch(&slots_[keys.hashes[keys.At(i + kAhead)] & (slot_count_ - 1)]);
@@ -158,7 +159,9 @@ void Memtable::Find(const segment::KeySelection& keys, uint64_t commit, const ui
                                  keys.hashes[position], commit);
     rows_out[i] = row;
     bodies_out[i] = row == 0 ? nullptr : ViewOf(row).body;
+    found += row == 0 ? 0 : 1;
   }
+  return found;
 }
 
 void Memtable::Scan(uint64_t commit, uint64_t* cursor, int64_t limit,

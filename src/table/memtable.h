@@ -12,8 +12,9 @@
 #include <memory>
 #include <vector>
 
-#include "base/bytes.h"
 #include "fletching/status.h"
+
+#include "base/bytes.h"
 #include "segment/locate.h"
 #include "segment/row_layout.h"
 
@@ -38,8 +39,8 @@ class Memtable {
   Status Insert(ByteSpan rows, uint64_t commit, const std::string& origin);
 
   // As SegmentReader::Find, among rows of commits up to `commit`.
-  void Find(const segment::KeySelection& keys, uint64_t commit, const uint8_t** bodies_out,
-            uint32_t* rows_out) const;
+  int64_t Find(const segment::KeySelection& keys, uint64_t commit, const uint8_t** bodies_out,
+               uint32_t* rows_out) const;
 
   // Rows that are the visible ones of their key at `commit`; *cursor starts at 0 and is
   // UINT64_MAX at the end. At most `limit` rows.

@@ -51,12 +51,14 @@ Result<bool> MergeScan::Next(int64_t rows_max, MergeChunk* chunk) {
 }
 
 // Marks rows that `rival` beats: it is newer, or, with event times, holds the newer event.
-Status MergeScan::DropShadowed(const KeyBatch& keys, const std::vector<uint64_t>& hashes,
-                               size_t rival, const MergeChunk& chunk, std::vector<bool>* keep) {
+Status MergeScan::DropShadowed(const KeyBatch& keys, std::vector<uint64_t>* hashes, size_t rival,
+                               const MergeChunk& chunk, std::vector<bool>* keep) {
   std::vector<const uint8_t*> bodies(keep->size());
   std::vector<uint32_t> rows(keep->size());
-  const segment::KeySelection all{&keys, hashes.data(), {}, true};
-  ARROW_RETURN_NOT_OK(sources_[rival].Find(all, commit_, bodies.data(), rows.data()));
+  segment::KeySelection all{.keys = &keys, .hashes = hashes->data(), .is_hashed = true};
+  ARROW_ASSIGN_OR_RAISE(const int64_t found,
+                        sources_[rival].Find(all, commit_, bodies.data(), rows.data()));
+  if (found == 0) return Status::OK();
   const auto* rival_time = FindEventColumn(state_, sources_[rival]);
   const auto* own_time = FindEventColumn(state_, *chunk.source);
   const bool rival_is_newer = &sources_[rival] < chunk.source;
@@ -90,7 +92,7 @@ Status MergeScan::DropLosers(MergeChunk* chunk) {
     const size_t rivals_end = by_event_time ? sources_.size() : own;
     for (size_t rival = 0; rival < rivals_end; ++rival) {
       if (rival == own || sources_[rival].row_count() == 0) continue;
-      ARROW_RETURN_NOT_OK(DropShadowed(keys, hashes, rival, *chunk, &keep));
+      ARROW_RETURN_NOT_OK(DropShadowed(keys, &hashes, rival, *chunk, &keep));
     }
   }
   size_t kept = 0;

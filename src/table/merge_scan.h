@@ -34,8 +34,8 @@ class MergeScan {
 
  private:
   Status DropLosers(MergeChunk* chunk);
-  Status DropShadowed(const segment::KeyBatch& keys, const std::vector<uint64_t>& hashes,
-                      size_t rival, const MergeChunk& chunk, std::vector<bool>* keep);
+  Status DropShadowed(const segment::KeyBatch& keys, std::vector<uint64_t>* hashes, size_t rival,
+                      const MergeChunk& chunk, std::vector<bool>* keep);
 
   const TableState& state_;
   std::span<const Source> sources_;

@@ -1,13 +1,13 @@
 #include "table/prepare.h"
 
+#include <algorithm>
+#include <set>
+#include <utility>
+
 #include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
-
-#include <algorithm>
-#include <set>
-#include <utility>
 
 #include "format/log_layout.h"
 
@@ -56,14 +56,6 @@ Status CheckNames(const TableState& state, const arrow::RecordBatch& batch,
   return Status::OK();
 }
 
-int64_t ColumnBytes(const PhysicalColumn& column, int64_t row_count) {
-  if (column.all_null()) return 0;
-  if (column.offsets != nullptr) {
-    return int64_t{column.offsets[row_count]} - column.offsets[0] + 4 * row_count;
-  }
-  return row_count * column.width;
-}
-
 }  // namespace
 
 segment::RowBatch PreparedBatch::Rows() const {
@@ -107,14 +99,12 @@ Result<PreparedBatch> PrepareBatch(const TableState& state, const BatchCaster& c
       prepared.is_given.push_back(false);
       continue;
     }
-    ARROW_ASSIGN_OR_RAISE(auto checked, CheckedColumn(caster, column, wanted,
-                                                      wanted.nullable && !is_event_time));
+    ARROW_ASSIGN_OR_RAISE(auto checked,
+                          CheckedColumn(caster, column, wanted, wanted.nullable && !is_event_time));
     ARROW_ASSIGN_OR_RAISE(auto physical, segment::MakePhysical(checked));
-    prepared.bytes += ColumnBytes(physical, prepared.row_count);
     prepared.columns.push_back(std::move(physical));
     prepared.is_given.push_back(true);
   }
-  for (int64_t i = 0; i < prepared.row_count; ++i) prepared.bytes += prepared.keys.Size(i);
   if (state.full_layout.time_offset >= 0) {
     prepared.times_us.assign(static_cast<size_t>(prepared.row_count), now_us);
   }
@@ -170,7 +160,6 @@ Result<PreparedBatch> PrepareDelete(const TableState& state, KeyBatch keys, int6
   if (state.full_layout.time_offset >= 0) {
     prepared.times_us.assign(static_cast<size_t>(prepared.row_count), now_us);
   }
-  for (int64_t i = 0; i < prepared.row_count; ++i) prepared.bytes += prepared.keys.Size(i);
   return prepared;
 }
 

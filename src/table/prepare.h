@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
+
 #include "fletching/request.h"
+
 #include "segment/keys.h"
 #include "segment/physical.h"
 #include "segment/row_encoder.h"
@@ -30,7 +32,6 @@ class BatchCaster {
 
 struct PreparedBatch {
   int64_t row_count = 0;
-  int64_t bytes = 0;  // about what its rows will take
   segment::KeyBatch keys;
   std::vector<segment::PhysicalColumn> columns;  // aligned with TableState::value_columns
   std::vector<bool> is_given;                    // likewise; false only for patches

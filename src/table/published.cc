@@ -1,8 +1,7 @@
 #include "table/published.h"
 
-#include <sched.h>
-
 #include <array>
+#include <sched.h>
 
 namespace fletching::table {
 namespace {

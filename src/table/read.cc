@@ -1,11 +1,12 @@
 #include "table/read.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
-
-#include <utility>
 
 #include "segment/column_output.h"
 
@@ -28,6 +29,7 @@ struct Scratch {
   std::vector<uint32_t> pending;
   std::vector<const uint8_t*> found_bodies;
   std::vector<uint32_t> found_rows;
+  std::vector<uint32_t> touched;
 
   static constexpr size_t kKeptKeys = 64 * 1024;
   void Resize(size_t count) {
@@ -48,14 +50,14 @@ Scratch& ThreadScratch() {
 // Fills bodies, rows and sources of every key: the winning row, live or not.
 class Locator {
  public:
-  Locator(const Version& version, const KeyBatch& keys, Scratch* scratch)
-      : version_(version), keys_(keys), s_(*scratch) {}
+  Locator(const Version& version, const KeyBatch& keys, const Projection& projection,
+          Scratch* scratch)
+      : version_(version), keys_(keys), projection_(projection), s_(*scratch) {}
 
   Status Run() {
     const auto count = static_cast<size_t>(keys_.count);
     s_.Resize(count);
     s_.sources.clear();
-    segment::HashKeys(keys_, version_.state->hash_seed, s_.hashes.data());
     const std::vector<Source>& sources = version_.sources;
     size_t first = 0;
     while (first < sources.size() && sources[first].row_count() == 0) ++first;
@@ -63,34 +65,76 @@ class Locator {
       std::fill(s_.bodies.begin(), s_.bodies.end(), nullptr);
       return Status::OK();
     }
-    KeySelection all{&keys_, s_.hashes.data(), {}, true};
-    ARROW_RETURN_NOT_OK(
-        sources[first].Find(all, version_.commit, s_.bodies.data(), s_.rows.data()));
-    s_.sources.assign(count, static_cast<uint16_t>(first));
+    KeySelection all = Selection(first);
+    all.is_hashed = false;
+    ARROW_ASSIGN_OR_RAISE(
+        found_count_, sources[first].Find(all, version_.commit, s_.bodies.data(), s_.rows.data()));
+    first_source_ = first;
+    is_one_source_ = true;
     const bool by_event_time = version_.state->event_time_index >= 0;
     for (size_t i = first + 1; i < sources.size(); ++i) {
       if (sources[i].row_count() == 0) continue;
+      if (!by_event_time && found_count_ == keys_.count) break;
+      if (is_one_source_) s_.sources.assign(count, static_cast<uint16_t>(first));
+      is_one_source_ = false;
       ARROW_RETURN_NOT_OK(by_event_time ? SearchNewer(i) : SearchRest(i));
     }
     return Status::OK();
   }
 
+  // Keys that have a row, dead ones included.
+  int64_t found_count() const { return found_count_; }
+  // All rows found are of this source; s_.sources is not filled then.
+  bool is_one_source() const { return is_one_source_; }
+  size_t first_source() const { return first_source_; }
+
  private:
+  KeySelection Selection(size_t source) {
+    KeySelection selection{.keys = &keys_,
+                           .hashes = s_.hashes.data(),
+                           .hash_seed = version_.state->hash_seed,
+                           .is_hashed = true};
+    selection.touched = Touched(version_.sources[source].layout());
+    return selection;
+  }
+
+  // Body offsets of the wanted columns that lie behind a row's first cache line, one per line.
+  std::span<const uint32_t> Touched(const segment::RowLayout& layout) {
+    s_.touched.clear();
+    if (layout.fixed_bytes < 48) return {};
+    for (const uint32_t id : projection_.column_ids) {
+      const segment::LayoutColumn* column = layout.Find(id);
+      if (column == nullptr || column->encoding != format::Encoding::kPacked) continue;
+      s_.touched.push_back(column->is_variable ? layout.fixed_bytes : column->slot_offset);
+    }
+    std::sort(s_.touched.begin(), s_.touched.end());
+    size_t kept = 0;
+    uint32_t line_end = 48;  // what came with the row itself
+    for (const uint32_t offset : s_.touched) {
+      if (offset < line_end) continue;
+      s_.touched[kept++] = offset;
+      line_end = offset + 32;
+    }
+    s_.touched.resize(kept);
+    return s_.touched;
+  }
+
   // Only keys that no newer source had.
   Status SearchRest(size_t source) {
     s_.pending.clear();
     for (size_t i = 0; i < s_.bodies.size(); ++i) {
       if (s_.bodies[i] == nullptr) s_.pending.push_back(static_cast<uint32_t>(i));
     }
-    if (s_.pending.empty()) return Status::OK();
     s_.found_bodies.resize(s_.pending.size());
     s_.found_rows.resize(s_.pending.size());
-    const KeySelection rest{&keys_, s_.hashes.data(), s_.pending, false};
-    ARROW_RETURN_NOT_OK(version_.sources[source].Find(
-        rest, version_.commit, s_.found_bodies.data(), s_.found_rows.data()));
-    for (size_t i = 0; i < s_.pending.size(); ++i) {
-      Take(s_.pending[i], source, i);
-    }
+    KeySelection rest = Selection(source);
+    rest.is_all = false;
+    rest.positions = s_.pending;
+    ARROW_ASSIGN_OR_RAISE(const int64_t found,
+                          version_.sources[source].Find(
+                              rest, version_.commit, s_.found_bodies.data(), s_.found_rows.data()));
+    found_count_ += found;
+    for (size_t i = 0; found > 0 && i < s_.pending.size(); ++i) Take(s_.pending[i], source, i);
     return Status::OK();
   }
 
@@ -98,9 +142,10 @@ class Locator {
   Status SearchNewer(size_t source) {
     s_.found_bodies.resize(s_.bodies.size());
     s_.found_rows.resize(s_.bodies.size());
-    const KeySelection all{&keys_, s_.hashes.data(), {}, true};
-    ARROW_RETURN_NOT_OK(version_.sources[source].Find(
-        all, version_.commit, s_.found_bodies.data(), s_.found_rows.data()));
+    ARROW_ASSIGN_OR_RAISE(const int64_t found, version_.sources[source].Find(
+                                                   Selection(source), version_.commit,
+                                                   s_.found_bodies.data(), s_.found_rows.data()));
+    if (found == 0) return Status::OK();
     const auto* column = FindEventColumn(*version_.state, version_.sources[source]);
     for (size_t i = 0; i < s_.bodies.size(); ++i) {
       if (s_.found_bodies[i] == nullptr) continue;
@@ -109,6 +154,8 @@ class Locator {
         if (RowEventTime(*best, s_.bodies[i]) >= RowEventTime(*column, s_.found_bodies[i])) {
           continue;
         }
+      } else {
+        ++found_count_;
       }
       Take(i, source, i);
     }
@@ -124,7 +171,11 @@ class Locator {
 
   const Version& version_;
   const KeyBatch& keys_;
+  const Projection& projection_;
   Scratch& s_;
+  int64_t found_count_ = 0;
+  bool is_one_source_ = false;
+  size_t first_source_ = 0;
 };
 
 // Rows of the answer grouped by where they come from.
@@ -174,17 +225,14 @@ std::vector<SourceRows> GroupBySource(const Version& version, const Scratch& s, 
   return groups;
 }
 
-bool AllInOneSource(const Scratch& s) {
-  for (const uint16_t source : s.sources) {
-    if (source != s.sources[0]) return false;
-  }
-  return !s.sources.empty();
-}
-
-Result<std::shared_ptr<arrow::Buffer>> FoundBits(const Scratch& s) {
+Result<std::shared_ptr<arrow::Buffer>> FoundBits(const Scratch& s, int64_t found_count) {
   const auto count = static_cast<int64_t>(s.bodies.size());
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits,
                         arrow::AllocateBuffer((count + 7) / 8));
+  if (found_count == count) {
+    std::memset(bits->mutable_data(), 0xff, static_cast<size_t>(bits->size()));
+    return bits;
+  }
   std::memset(bits->mutable_data(), 0, static_cast<size_t>(bits->size()));
   for (int64_t i = 0; i < count; ++i) {
     if (s.bodies[static_cast<size_t>(i)] != nullptr) SetBit(bits->mutable_data(), i);
@@ -208,19 +256,14 @@ Result<std::shared_ptr<arrow::Array>> FoundPositions(const Scratch& s, int64_t f
 
 Result<Projection> Projection::Make(const TableState& state,
                                     const std::optional<std::vector<std::string>>& names) {
-  Projection projection;
-  std::vector<std::shared_ptr<arrow::Field>> fields;
-  const auto add = [&](const ColumnSchema& column) {
-    projection.columns.push_back(&column);
-    fields.push_back(arrow::field(column.name, column.type));
-  };
+  std::vector<const ColumnSchema*> columns;
   if (!names.has_value()) {
-    for (const ColumnSchema& column : state.value_columns) add(column);
+    for (const ColumnSchema& column : state.value_columns) columns.push_back(&column);
   } else {
     for (const std::string& name : *names) {
       const ColumnSchema* column = state.FindValue(name);
       if (column != nullptr) {
-        add(*column);
+        columns.push_back(column);
         continue;
       }
       if (state.schema.IsKey(name)) {
@@ -231,31 +274,45 @@ Result<Projection> Projection::Make(const TableState& state,
       return InvalidArgument("column '" + name + "' does not exist in this table");
     }
   }
+  return Of(std::move(columns));
+}
+
+Projection Projection::Of(std::vector<const ColumnSchema*> columns) {
+  Projection projection;
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  fields.reserve(columns.size());
+  for (const ColumnSchema* column : columns) {
+    projection.column_ids.push_back(column->id);
+    fields.push_back(arrow::field(column->name, column->type));
+  }
+  projection.columns = std::move(columns);
   projection.schema = arrow::schema(std::move(fields));
   return projection;
 }
 
 Result<std::vector<std::shared_ptr<arrow::Buffer>>> AllocateColumns(
     const std::vector<const ColumnSchema*>& columns, int64_t row_count) {
+  // Columns a whole number of pages apart would fight for the same sets of the first cache.
+  constexpr uint64_t kPageBytes = 4096;
+  constexpr uint64_t kSkewBytes = 6 * 64;
   std::vector<int64_t> widths;
+  std::vector<int64_t> strides;
   int64_t total = 0;
   for (const ColumnSchema* column : columns) {
     const segment::Physical physical = segment::PhysicalOf(*column->type);
     widths.push_back(physical.is_variable ? -1 : int64_t{physical.width});
-    if (!physical.is_variable) {
-      total += static_cast<int64_t>(RoundUp(static_cast<uint64_t>(row_count) * physical.width, 64));
-    }
+    uint64_t stride = RoundUp(static_cast<uint64_t>(row_count) * physical.width, 64);
+    if (stride % kPageBytes < kSkewBytes && stride >= kPageBytes) stride += kSkewBytes;
+    strides.push_back(static_cast<int64_t>(stride));
+    total += strides.back();
   }
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> all, arrow::AllocateBuffer(total));
   std::vector<std::shared_ptr<arrow::Buffer>> slices;
   int64_t at = 0;
-  for (const int64_t width : widths) {
-    if (width < 0) {
-      slices.push_back(nullptr);
-      continue;
-    }
-    slices.push_back(arrow::SliceMutableBuffer(all, at, row_count * width));
-    at += static_cast<int64_t>(RoundUp(static_cast<uint64_t>(row_count * width), 64));
+  for (size_t c = 0; c < columns.size(); ++c) {
+    slices.push_back(widths[c] < 0 ? nullptr
+                                   : arrow::SliceMutableBuffer(all, at, row_count * widths[c]));
+    at += strides[c];
   }
   return slices;
 }
@@ -263,36 +320,50 @@ Result<std::vector<std::shared_ptr<arrow::Buffer>>> AllocateColumns(
 Result<ReadResult> ReadVersion(const Version& version, const KeyBatch& keys,
                                const Projection& projection, bool hits_only, int64_t now_us) {
   Scratch& s = ThreadScratch();
-  ARROW_RETURN_NOT_OK(Locator(version, keys, &s).Run());
+  Locator locator(version, keys, projection, &s);
+  ARROW_RETURN_NOT_OK(locator.Run());
   ReadResult result;
   result.version = version.commit;
-  result.found_count = FilterDead(version, now_us, &s);
+  result.found_count = locator.found_count();
+  if (result.found_count > 0 && (!locator.is_one_source() || version.state->ttl_us > 0 ||
+                                 version.sources[locator.first_source()].MayHoldTombstones())) {
+    if (locator.is_one_source()) {
+      s.sources.assign(s.bodies.size(), static_cast<uint16_t>(locator.first_source()));
+    }
+    result.found_count = FilterDead(version, now_us, &s);
+  }
   const bool all_found = result.found_count == keys.count;
-  ARROW_ASSIGN_OR_RAISE(result.found, FoundBits(s));
+  ARROW_ASSIGN_OR_RAISE(result.found, FoundBits(s, result.found_count));
   if (hits_only) {
     ARROW_ASSIGN_OR_RAISE(result.positions, FoundPositions(s, result.found_count));
   }
   const int64_t row_count = hits_only ? result.found_count : keys.count;
 
-  // The common case, every key in one source, needs no grouping.
-  const bool is_direct = all_found && AllInOneSource(s);
-  std::vector<SourceRows> groups;
-  if (!is_direct) groups = GroupBySource(version, s, hits_only);
-  const RowSelection direct{s.bodies.data(), s.rows.data(), nullptr, keys.count};
-
   ARROW_ASSIGN_OR_RAISE(const auto buffers, AllocateColumns(projection.columns, row_count));
+  std::vector<ColumnOutput> outputs;
+  outputs.reserve(buffers.size());
+  for (size_t c = 0; c < buffers.size(); ++c) {
+    outputs.emplace_back(projection.columns[c]->type, row_count, buffers[c],
+                         hits_only || all_found);
+  }
+  if (all_found && locator.is_one_source() && keys.count > 0) {
+    // The common case needs no grouping.
+    const RowSelection direct{s.bodies.data(), s.rows.data(), nullptr, keys.count};
+    ARROW_RETURN_NOT_OK(version.sources[locator.first_source()].Gather(projection.column_ids,
+                                                                       direct, outputs.data()));
+  } else if (result.found_count > 0) {
+    if (locator.is_one_source()) {
+      s.sources.assign(s.bodies.size(), static_cast<uint16_t>(locator.first_source()));
+    }
+    for (const SourceRows& group : GroupBySource(version, s, hits_only)) {
+      ARROW_RETURN_NOT_OK(
+          group.source->Gather(projection.column_ids, group.Selection(), outputs.data()));
+    }
+  }
+  const bool has_misses = !hits_only && !all_found;
   std::vector<std::shared_ptr<arrow::Array>> arrays;
-  arrays.reserve(buffers.size());
-  for (size_t c = 0; c < projection.columns.size(); ++c) {
-    const ColumnSchema& column = *projection.columns[c];
-    ColumnOutput output(column.type, row_count, buffers[c], hits_only || all_found);
-    if (is_direct) {
-      ARROW_RETURN_NOT_OK(version.sources[s.sources[0]].Gather(column.id, direct, &output));
-    }
-    for (const SourceRows& group : groups) {
-      ARROW_RETURN_NOT_OK(group.source->Gather(column.id, group.Selection(), &output));
-    }
-    const bool has_misses = !hits_only && !all_found;
+  arrays.reserve(outputs.size());
+  for (ColumnOutput& output : outputs) {
     ARROW_ASSIGN_OR_RAISE(auto array, output.Finish(has_misses ? result.found : nullptr,
                                                     has_misses ? result.found_count : row_count));
     arrays.push_back(std::move(array));
@@ -305,15 +376,8 @@ Result<ReadResult> ReadVersion(const Version& version, const KeyBatch& keys,
 Result<std::vector<std::shared_ptr<arrow::Array>>> ReadColumns(
     const Version& version, const KeyBatch& keys, const std::vector<const ColumnSchema*>& columns,
     int64_t now_us) {
-  Projection projection;
-  projection.columns = columns;
-  std::vector<std::shared_ptr<arrow::Field>> fields;
-  for (const ColumnSchema* column : columns) {
-    fields.push_back(arrow::field(column->name, column->type));
-  }
-  projection.schema = arrow::schema(std::move(fields));
   ARROW_ASSIGN_OR_RAISE(const ReadResult result,
-                        ReadVersion(version, keys, projection, false, now_us));
+                        ReadVersion(version, keys, Projection::Of(columns), false, now_us));
   return result.batch->columns();
 }
 
@@ -321,13 +385,22 @@ Result<std::vector<std::shared_ptr<arrow::Array>>> GatherRows(
     const Source& source, const std::vector<const ColumnSchema*>& columns, int32_t event_time_index,
     const RowSelection& rows) {
   ARROW_ASSIGN_OR_RAISE(const auto buffers, AllocateColumns(columns, rows.count));
-  std::vector<std::shared_ptr<arrow::Array>> arrays;
+  std::vector<ColumnOutput> outputs;
+  std::vector<uint32_t> column_ids;
+  outputs.reserve(columns.size());
   for (size_t c = 0; c < columns.size(); ++c) {
-    ColumnOutput output(columns[c]->type, rows.count, buffers[c], true);
-    ARROW_RETURN_NOT_OK(source.Gather(columns[c]->id, rows, &output));
-    for (int64_t i = 0; static_cast<int32_t>(c) != event_time_index && i < rows.count; ++i) {
-      if (rows.bodies[i][0] & segment::kTombstoneBit) output.SetNull(rows.At(i));
+    outputs.emplace_back(columns[c]->type, rows.count, buffers[c], true);
+    column_ids.push_back(columns[c]->id);
+  }
+  ARROW_RETURN_NOT_OK(source.Gather(column_ids, rows, outputs.data()));
+  for (int64_t i = 0; i < rows.count; ++i) {
+    if ((rows.bodies[i][0] & segment::kTombstoneBit) == 0) continue;
+    for (size_t c = 0; c < columns.size(); ++c) {
+      if (static_cast<int32_t>(c) != event_time_index) outputs[c].SetNull(rows.At(i));
     }
+  }
+  std::vector<std::shared_ptr<arrow::Array>> arrays;
+  for (ColumnOutput& output : outputs) {
     ARROW_ASSIGN_OR_RAISE(auto array, output.Finish(nullptr, rows.count));
     arrays.push_back(std::move(array));
   }

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
+
 #include "fletching/request.h"
+
 #include "segment/keys.h"
 #include "table/version.h"
 
@@ -17,11 +19,13 @@ namespace fletching::table {
 // Which value columns an answer has, resolved once per request.
 struct Projection {
   std::vector<const ColumnSchema*> columns;
+  std::vector<uint32_t> column_ids;       // theirs
   std::shared_ptr<arrow::Schema> schema;  // every field nullable
 
   // nullopt = all. Errors: kInvalidArgument naming unknown and key columns.
   static Result<Projection> Make(const TableState& state,
                                  const std::optional<std::vector<std::string>>& names);
+  static Projection Of(std::vector<const ColumnSchema*> columns);
 };
 
 // keys: encoded with the version's key types.

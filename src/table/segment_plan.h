@@ -13,9 +13,9 @@ namespace fletching::table {
 struct ColumnFacts {
   std::shared_ptr<arrow::DataType> type;  // to store it as
   uint64_t row_count = 0;
-  uint64_t value_count = 0;     // not null
-  bool is_complete = false;     // counts are of all rows, not of a sample
-  bool is_constant = false;     // complete: all rows have the same value
+  uint64_t value_count = 0;  // not null
+  bool is_complete = false;  // counts are of all rows, not of a sample
+  bool is_constant = false;  // complete: all rows have the same value
 };
 
 // facts: aligned with state.value_columns. varying_bytes_average: see AverageRowBytes; with the

@@ -1,11 +1,11 @@
 // What a table answers without changing: reads, scans, facts.
 #include "table/table.h"
 
-#include <arrow/record_batch.h>
-#include <arrow/type.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
 
 #include "table/merge_scan.h"
 #include "table/read.h"
@@ -75,8 +75,7 @@ Result<ReadResult> Table::Read(const ReadRequest& request) const {
   ARROW_ASSIGN_OR_RAISE(const Projection projection, Projection::Make(state, request.columns));
   ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
                         PrepareKeys(state, *context_.caster, request.keys));
-  return ReadVersion(*version, keys, projection, request.hits_only,
-                     state.ttl_us == 0 ? 0 : Now());
+  return ReadVersion(*version, keys, projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> Table::Scan(const ScanRequest& request) const {

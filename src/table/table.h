@@ -21,8 +21,9 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "fletching/request.h"
+
+#include "base/clock.h"
 #include "format/manifest.h"
 #include "io/file.h"
 #include "segment/segment_writer.h"
@@ -37,8 +38,8 @@ struct TableContext {
   io::FileSystem* file_system = nullptr;
   const Clock* clock = nullptr;
   const BatchCaster* caster = nullptr;
-  std::function<uint64_t()> random;     // seeds and salts; thread-safe
-  std::function<void()> wake_worker;    // maintenance may be due; cheap, any thread
+  std::function<uint64_t()> random;   // seeds and salts; thread-safe
+  std::function<void()> wake_worker;  // maintenance may be due; cheap, any thread
   int64_t memtable_bytes_max = 0;
   int64_t small_write_bytes_max = 0;
   bool durable = true;
@@ -50,8 +51,8 @@ class Table {
   static Status Create(const TableContext& context, const std::string& folder,
                        const std::string& name, const TableSchema& schema);
   // is_writer: files that belong to nothing are removed and writes are possible.
-  static Result<std::shared_ptr<Table>> Open(const TableContext& context,
-                                             const std::string& folder, bool is_writer);
+  static Result<std::shared_ptr<Table>> Open(const TableContext& context, const std::string& folder,
+                                             bool is_writer);
 
   Result<ReadResult> Read(const ReadRequest& request) const;
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
@@ -83,8 +84,8 @@ class Table {
   Status LoadManifest(const std::vector<io::FolderEntry>& files);
   Status OpenSegments();
   Status ReplayLogs(const std::vector<io::FolderEntry>& files);
-  Status ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
-                      const std::string& path, uint64_t offset);
+  Status ReplayRecord(const format::RecordHeader& header, ByteSpan payload, const std::string& path,
+                      uint64_t offset);
   Status RemoveOrphans(const std::vector<io::FolderEntry>& files);
   Result<Source> OpenSegment(uint64_t number) const;
 

@@ -91,8 +91,9 @@ Status Table::FillPatch(PreparedBatch* batch) const {
     ARROW_ASSIGN_OR_RAISE(batch->columns[c], segment::MakePhysical(column));
     for (int64_t row = 0; !schema.nullable && row < batch->row_count; ++row) {
       if (batch->columns[c].IsNull(row)) {
-        return SchemaMismatch("column '" + schema.name + "' may not be null, and the patch of row " +
-                              std::to_string(row) + " is of a new key and does not name it");
+        return SchemaMismatch("column '" + schema.name +
+                              "' may not be null, and the patch of row " + std::to_string(row) +
+                              " is of a new key and does not name it");
       }
     }
   }
@@ -124,10 +125,10 @@ Status Table::Apply(PendingWrite* write, std::vector<LogRecord>* records) {
       source.commit = write->commit;
       sources_.insert(sources_.begin() + 1, source);
     }
-    records->push_back({{static_cast<uint32_t>(RecordKind::kSegments), 0, write->commit,
-                         write->time_us, static_cast<uint64_t>(write->row_count),
-                         write->segment_numbers.size()},
-                        write->segment_numbers});
+    records->push_back(
+        {{static_cast<uint32_t>(RecordKind::kSegments), 0, write->commit, write->time_us,
+          static_cast<uint64_t>(write->row_count), write->segment_numbers.size()},
+         write->segment_numbers});
     needs_maintenance_.store(true, std::memory_order_relaxed);
     return Status::OK();
   }

@@ -79,8 +79,8 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
   std::vector<ColumnFacts> facts(state->value_columns.size());
   for (size_t c = 0; c < facts.size(); ++c) {
     facts[c].type = state->value_columns[c].type;
-    facts[c].is_complete = std::all_of(run.begin(), run.end(),
-                                       [](const Source& s) { return s.segment != nullptr; });
+    facts[c].is_complete =
+        std::all_of(run.begin(), run.end(), [](const Source& s) { return s.segment != nullptr; });
     for (const Source& source : run) {
       if (source.segment == nullptr) continue;
       const auto& footer = source.segment->footer();
@@ -95,8 +95,8 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
     bytes += source.segment != nullptr ? source.segment->VaryingBytes()
                                        : source.memtable->VaryingBytes();
   }
-  segment::SegmentSpec spec = PlanSegment(*state, facts, rows == 0 ? 0 : bytes / rows,
-                                          context_.durable);
+  segment::SegmentSpec spec =
+      PlanSegment(*state, facts, rows == 0 ? 0 : bytes / rows, context_.durable);
   const segment::RowLayout layout = spec.layout;
   const uint64_t number = next_segment_.fetch_add(1);
   const std::string path = SegmentPath(number);
@@ -104,15 +104,16 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
   for (const ColumnSchema& column : state->value_columns) columns.push_back(&column);
 
   const auto write = [&]() -> Result<uint64_t> {
-    ARROW_ASSIGN_OR_RAISE(auto writer, segment::SegmentWriter::Create(context_.file_system, path,
-                                                                      std::move(spec)));
+    ARROW_ASSIGN_OR_RAISE(
+        auto writer, segment::SegmentWriter::Create(context_.file_system, path, std::move(spec)));
     MergeScan scan(*state, run, UINT64_MAX, Now(), keep_tombstones);
     MergeChunk chunk;
     while (true) {
       ARROW_ASSIGN_OR_RAISE(const bool has_more, scan.Next(kMergeRows, &chunk));
       if (!has_more) break;
-      ARROW_ASSIGN_OR_RAISE(const auto arrays,
-                            GatherRows(*chunk.source, columns, state->event_time_index, chunk.Selection()));
+      ARROW_ASSIGN_OR_RAISE(
+          const auto arrays,
+          GatherRows(*chunk.source, columns, state->event_time_index, chunk.Selection()));
       PreparedBatch batch;
       batch.row_count = static_cast<int64_t>(chunk.keys.size());
       batch.keys = JoinKeys(chunk.keys, segment::KeyWidth(state->schema));
@@ -151,11 +152,10 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
 Status Table::FlushWhile(std::unique_lock<std::mutex>* commit_lock, bool keep_locked,
                          std::shared_ptr<const TableState> new_state) {
   const bool has_rows = sources_[0].memtable->row_count() > 0;
-  const bool is_covered = !has_rows && std::all_of(sources_.begin() + 1, sources_.end(),
-                                                   [&](const Source& source) {
-                                                     return source.segment != nullptr &&
-                                                            source.commit <= manifest_.commit;
-                                                   });
+  const bool is_covered =
+      !has_rows && std::all_of(sources_.begin() + 1, sources_.end(), [&](const Source& source) {
+        return source.segment != nullptr && source.commit <= manifest_.commit;
+      });
   if (is_covered && new_state == nullptr) return Status::OK();
   if (has_rows) PushMemtable(0);
   ARROW_RETURN_NOT_OK(RotateLog());
@@ -329,7 +329,8 @@ Status Table::Alter(const std::function<Status(TableSchema*, uint32_t*)>& change
 }
 
 Status Table::AddColumn(const ColumnSchema& column) {
-  if (!is_writer_) return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  if (!is_writer_)
+    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
   return Alter([&](TableSchema* schema, uint32_t* next_column_id) -> Status {
     if (schema->Find(column.name) != nullptr) return AlreadyExists("column", column.name);
     if (!column.nullable) {
@@ -343,7 +344,8 @@ Status Table::AddColumn(const ColumnSchema& column) {
 }
 
 Status Table::WidenColumn(std::string_view name, const std::shared_ptr<arrow::DataType>& type) {
-  if (!is_writer_) return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  if (!is_writer_)
+    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
   return Alter([&](TableSchema* schema, uint32_t*) -> Status {
     for (ColumnSchema& column : schema->columns) {
       if (column.name != name) continue;

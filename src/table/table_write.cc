@@ -1,9 +1,9 @@
 // Writes and deletes up to the commit queue.
-#include <arrow/record_batch.h>
-#include <arrow/util/byte_size.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <arrow/record_batch.h>
+#include <arrow/util/byte_size.h>
 
 #include "base/ignore_error.h"
 #include "segment/segment_writer.h"
@@ -156,10 +156,10 @@ Result<WriteResult> Table::WriteLarge(const WriteRequest& request, RecordBatches
   while (true) {
     for (const auto& held : batches) {
       for (int64_t first = 0; first < held->num_rows(); first += kSliceRows) {
-        ARROW_ASSIGN_OR_RAISE(PreparedBatch slice,
-                              PrepareBatch(*state, *context_.caster, *held->Slice(first, kSliceRows),
-                                           request.mode, request.ignore_extra_columns,
-                                           write.time_us));
+        ARROW_ASSIGN_OR_RAISE(
+            PreparedBatch slice,
+            PrepareBatch(*state, *context_.caster, *held->Slice(first, kSliceRows), request.mode,
+                         request.ignore_extra_columns, write.time_us));
         write.row_count += slice.row_count;
         prepared.push_back(std::move(slice));
         // The first piece is the sample the layout is chosen from; then one by one.
@@ -184,15 +184,16 @@ Result<WriteResult> Table::WriteLarge(const WriteRequest& request, RecordBatches
 }
 
 Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatchReader* source) {
-  if (!is_writer_) return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  if (!is_writer_)
+    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
   int64_t frozen = 0;
   for (const Source& s : PinVersion()->sources) frozen += s.memtable != nullptr ? 1 : 0;
   if (frozen > kFrozenMax) ARROW_RETURN_NOT_OK(Flush());
 
   RecordBatches batches;
   int64_t bytes = 0;
-  const int64_t bytes_max = request.mode == WriteMode::kPatch ? kPatchBytesMax
-                                                              : context_.small_write_bytes_max;
+  const int64_t bytes_max =
+      request.mode == WriteMode::kPatch ? kPatchBytesMax : context_.small_write_bytes_max;
   const auto state = PinVersion()->state;
   std::shared_ptr<arrow::RecordBatch> batch;
   while (bytes <= bytes_max) {
@@ -218,17 +219,18 @@ Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatch
 }
 
 Result<WriteResult> Table::Delete(const DeleteRequest& request) {
-  if (!is_writer_) return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  if (!is_writer_)
+    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
   while (true) {
     PendingWrite write;
     write.state = PinVersion()->state;
     write.time_us = Now();
     ARROW_ASSIGN_OR_RAISE(segment::KeyBatch keys,
                           PrepareKeys(*write.state, *context_.caster, request.keys));
-    ARROW_ASSIGN_OR_RAISE(PreparedBatch prepared,
-                          PrepareDelete(*write.state, std::move(keys),
-                                        request.event_time_us.value_or(write.time_us),
-                                        write.time_us));
+    ARROW_ASSIGN_OR_RAISE(
+        PreparedBatch prepared,
+        PrepareDelete(*write.state, std::move(keys), request.event_time_us.value_or(write.time_us),
+                      write.time_us));
     write.row_count = prepared.row_count;
     if (write.row_count == 0) return WriteResult{0, PinVersion()->commit};
     ARROW_RETURN_NOT_OK(EncodeLogRows(*write.state, prepared, &write.rows));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "fletching/request.h"
+
 #include "io/file.h"
 
 namespace fletching::table {

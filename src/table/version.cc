@@ -1,9 +1,11 @@
 #include "table/version.h"
 
-#include <arrow/type.h>
-
+#include <algorithm>
 #include <utility>
 
+#include <arrow/type.h>
+
+#include "segment/gather.h"
 #include "segment/keys.h"
 
 namespace fletching::table {
@@ -13,10 +15,14 @@ constexpr int64_t kMicrosPerSecond = 1'000'000;
 
 int64_t UnitsPerSecond(const arrow::DataType& type) {
   switch (static_cast<const arrow::TimestampType&>(type).unit()) {
-    case arrow::TimeUnit::SECOND: return 1;
-    case arrow::TimeUnit::MILLI: return 1'000;
-    case arrow::TimeUnit::MICRO: return kMicrosPerSecond;
-    case arrow::TimeUnit::NANO: return 1'000'000'000;
+    case arrow::TimeUnit::SECOND:
+      return 1;
+    case arrow::TimeUnit::MILLI:
+      return 1'000;
+    case arrow::TimeUnit::MICRO:
+      return kMicrosPerSecond;
+    case arrow::TimeUnit::NANO:
+      return 1'000'000'000;
   }
   return kMicrosPerSecond;
 }
@@ -66,21 +72,18 @@ int64_t TableState::MicrosToEvent(int64_t micros) const {
   return micros / (kMicrosPerSecond / event_units_per_second);
 }
 
-Status Source::Find(const segment::KeySelection& keys, uint64_t version_commit,
-                    const uint8_t** bodies_out, uint32_t* rows_out) const {
+Result<int64_t> Source::Find(const segment::KeySelection& keys, uint64_t version_commit,
+                             const uint8_t** bodies_out, uint32_t* rows_out) const {
   if (segment != nullptr) return segment->Find(keys, bodies_out, rows_out);
-  memtable->Find(keys, std::min(commit, version_commit), bodies_out, rows_out);
-  return Status::OK();
+  return memtable->Find(keys, std::min(commit, version_commit), bodies_out, rows_out);
 }
 
-Status Source::Gather(uint32_t column_id, const segment::RowSelection& rows,
-                      segment::ColumnOutput* output) const {
-  if (segment != nullptr) return segment->Gather(column_id, rows, output);
-  const segment::LayoutColumn* column = memtable->layout().Find(column_id);
-  if (column == nullptr) {
-    output->SetAllNull(rows);
-  } else {
-    output->GatherPacked(memtable->layout(), *column, rows);
+Status Source::Gather(std::span<const uint32_t> column_ids, const segment::RowSelection& rows,
+                      segment::ColumnOutput* outputs) const {
+  if (segment != nullptr) return segment->Gather(column_ids, rows, outputs);
+  segment::GatherPackedColumns(memtable->layout(), column_ids, rows, outputs);
+  for (size_t i = 0; i < column_ids.size(); ++i) {
+    if (memtable->layout().IndexOf(column_ids[i]) < 0) outputs[i].SetAllNull(rows);
   }
   return Status::OK();
 }

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "fletching/schema.h"
+
 #include "segment/row_layout.h"
 #include "segment/segment_reader.h"
 #include "table/memtable.h"
@@ -43,8 +45,8 @@ struct TableState {
 struct Source {
   std::shared_ptr<const segment::SegmentReader> segment;  // one of the two
   std::shared_ptr<Memtable> memtable;
-  uint64_t number = 0;   // of the segment's file
-  uint64_t commit = 0;   // newest commit in it; for the memory table being written, UINT64_MAX
+  uint64_t number = 0;  // of the segment's file
+  uint64_t commit = 0;  // newest commit in it; for the memory table being written, UINT64_MAX
   int64_t newest_time_us = 0;
 
   const segment::RowLayout& layout() const {
@@ -53,11 +55,16 @@ struct Source {
   uint64_t row_count() const {
     return segment != nullptr ? segment->live_row_count() : memtable->row_count();
   }
-  // `commit` is the version's: nothing later is seen.
-  Status Find(const segment::KeySelection& keys, uint64_t version_commit,
-              const uint8_t** bodies_out, uint32_t* rows_out) const;
-  Status Gather(uint32_t column_id, const segment::RowSelection& rows,
-                segment::ColumnOutput* output) const;
+  // As SegmentReader::Find. Nothing later than the version's commit is seen.
+  Result<int64_t> Find(const segment::KeySelection& keys, uint64_t version_commit,
+                       const uint8_t** bodies_out, uint32_t* rows_out) const;
+  // As SegmentReader::Gather.
+  Status Gather(std::span<const uint32_t> column_ids, const segment::RowSelection& rows,
+                segment::ColumnOutput* outputs) const;
+  // Whether rows may be tombstones, which only a look at them tells.
+  bool MayHoldTombstones() const {
+    return segment == nullptr || segment->footer().tombstone_count > 0;
+  }
   // cursor: 0 at the start, UINT64_MAX when there is no more.
   Status Scan(uint64_t version_commit, uint64_t* cursor, int64_t limit,
               std::vector<ByteSpan>* keys_out, std::vector<const uint8_t*>* bodies_out,

@@ -1,0 +1,227 @@
+// Finding keys in a segment: the loop that everything else here exists for. Stage: locate.
+#include <algorithm>
+#include <bit>
+
+#include "segment/index_builder.h"
+#include "segment/segment_reader.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace fletching::segment {
+namespace {
+
+using format::IndexBucket;
+
+// Candidate rows between the probe and the comparison.
+constexpr uint32_t kNoRow = UINT32_MAX;        // the index says the key is absent
+constexpr uint32_t kFollowChain = kNoRow - 1;  // its bucket overflowed: look further
+
+// Keys handled together: while one group's buckets are fetched, the group before it is probed and
+// the one before that compared. Distances from 16 to 128 measure alike (docs/performance.md).
+constexpr int64_t kGroup = 24;
+
+inline void Prefetch(const void* address) { __builtin_prefetch(address, 0, 3); }
+
+}  // namespace
+
+// The body when the row at this address has this key, else nullptr. An error goes to *error.
+template <bool kIsVerified>
+inline const uint8_t* SegmentReader::Match(uint32_t row, const uint8_t* key, uint32_t key_bytes,
+                                           Status* error) const {
+  const uint64_t offset = uint64_t{row} * layout_.unit_bytes;
+  const uint64_t needed = uint64_t{layout_.key_prefix_bytes()} + key_bytes + layout_.fixed_bytes;
+  // A longer key than the last row's: it cannot be this row, for no row is shorter than its layout.
+  if (offset + needed > footer_.row_bytes) return nullptr;
+  if (!kIsVerified && !IsVerified(footer_.row_offset + offset, needed)) [[unlikely]] {
+    *error = VerifyRange(footer_.row_offset + offset, needed);
+    if (!error->ok()) return nullptr;
+  }
+  const uint8_t* at = rows_ + offset;
+  if (layout_.key_width < 0) {
+    if (LoadAs<uint16_t>(at) != key_bytes) return nullptr;
+    at += 2;
+  } else if (static_cast<int32_t>(key_bytes) != layout_.key_width) {
+    return nullptr;
+  }
+  return KeysEqual(at, key, key_bytes) ? at + key_bytes : nullptr;
+}
+
+// The variable-length part lies inside the row block.
+Status SegmentReader::CheckTail(const uint8_t* body) const {
+  const auto tail = LoadAs<uint32_t>(body + layout_.fixed_bytes - 4);
+  const auto at = static_cast<uint64_t>(body - rows_) + layout_.fixed_bytes;
+  if (tail > footer_.row_bytes - at) {
+    return Corruption(file_->path(), footer_.row_offset + at, "text of a row leaves the row block");
+  }
+  return tail == 0 ? Status::OK() : VerifyRange(footer_.row_offset + at, tail);
+}
+
+// Every bucket a key may have been handed on to. Rare: a tag that matched another key, or a bucket
+// that overflowed.
+Status SegmentReader::SearchChain(ByteSpan key, uint64_t hash, uint32_t* row,
+                                  const uint8_t** body_out) const {
+  *body_out = nullptr;
+  for (uint64_t at = HomeBucket(hash, footer_.home_bucket_count); at < footer_.bucket_count; ++at) {
+    ARROW_RETURN_NOT_OK(
+        VerifyRange(footer_.index_offset + at * sizeof(IndexBucket), sizeof(IndexBucket)));
+    const IndexBucket& bucket = buckets_[at];
+    for (uint32_t matches = MatchTags(bucket, static_cast<uint16_t>(hash)); matches != 0;
+         matches &= matches - 1) {
+      const uint32_t candidate = bucket.rows[std::countr_zero(matches)];
+      Status error;
+      const uint8_t* body =
+          Match<false>(candidate, key.data(), static_cast<uint32_t>(key.size()), &error);
+      ARROW_RETURN_NOT_OK(error);
+      if (body == nullptr) continue;
+      *row = candidate;
+      *body_out = body;
+      return Status::OK();
+    }
+    if (bucket.overflowed == 0) break;
+  }
+  return Status::OK();
+}
+
+// One search of one segment: three short loops over groups of keys, a group apart. What they need
+// of segment and request is copied in, so that it stays in registers.
+template <bool kIsAll, bool kHasOffsets, bool kIsVerified>
+class SegmentReader::Finder {
+ public:
+  Finder(const SegmentReader& reader, const KeySelection& keys, const uint8_t** bodies,
+         uint32_t* rows)
+      : reader_(reader), keys_(keys), bodies_(bodies), rows_(rows), count_(keys.count()) {}
+
+  Result<int64_t> Run() {
+    for (int64_t group = 0; group < count_ + 2 * kGroup; group += kGroup) {
+      if (keys_.is_hashed) {
+        Fetch<true>(group, std::min(group + kGroup, count_));
+      } else {
+        Fetch<false>(group, std::min(group + kGroup, count_));
+      }
+      const int64_t probe = std::max<int64_t>(group - kGroup, 0);
+      ARROW_RETURN_NOT_OK(keys_.touched.empty() ? Probe<false>(probe, std::min(group, count_))
+                                                : Probe<true>(probe, std::min(group, count_)));
+      ARROW_RETURN_NOT_OK(
+          Confirm(std::max<int64_t>(group - 2 * kGroup, 0), std::min(group - kGroup, count_)));
+    }
+    return found_;
+  }
+
+ private:
+  int64_t Position(int64_t i) const { return kIsAll ? i : keys_.positions[static_cast<size_t>(i)]; }
+  const uint8_t* KeyData(int64_t at) const {
+    const KeyBatch& batch = *keys_.keys;
+    return kHasOffsets ? batch.bytes + batch.offsets[at] : batch.bytes + at * batch.width;
+  }
+  uint32_t KeySize(int64_t at) const {
+    const KeyBatch& batch = *keys_.keys;
+    return kHasOffsets ? static_cast<uint32_t>(batch.offsets[at + 1] - batch.offsets[at])
+                       : static_cast<uint32_t>(batch.width);
+  }
+
+  template <bool kIsHashed>
+  void Fetch(int64_t begin, int64_t end) {
+    const uint64_t home_bucket_count = reader_.footer_.home_bucket_count;
+    const IndexBucket* const buckets = reader_.buckets_;
+    const uint64_t seed = keys_.hash_seed;
+    uint64_t* const hashes = keys_.hashes;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t at = Position(i);
+      if (!kIsHashed) hashes[at] = XXH3_64bits_withSeed(KeyData(at), KeySize(at), seed);
+      Prefetch(buckets + HomeBucket(hashes[at], home_bucket_count));
+    }
+  }
+
+  // What the home bucket says: a candidate row, none, or to look further.
+  template <bool kTouchesMore>
+  Status Probe(int64_t begin, int64_t end) {
+    const uint64_t home_bucket_count = reader_.footer_.home_bucket_count;
+    const IndexBucket* const buckets = reader_.buckets_;
+    const uint8_t* const row_block = reader_.rows_;
+    const uint64_t row_block_bytes = reader_.footer_.row_bytes;
+    const uint64_t unit = reader_.layout_.unit_bytes;
+    const uint32_t prefix = reader_.layout_.key_prefix_bytes();
+    const uint64_t* const hashes = keys_.hashes;
+    uint32_t* const rows = rows_;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t at = Position(i);
+      const uint64_t hash = hashes[at];
+      const IndexBucket* bucket = buckets + HomeBucket(hash, home_bucket_count);
+      if (!kIsVerified) ARROW_RETURN_NOT_OK(VerifyBucket(bucket));
+      const uint32_t matches = MatchTags(*bucket, static_cast<uint16_t>(hash));
+      if (matches == 0) [[unlikely]] {
+        rows[i] = bucket->overflowed != 0 ? kFollowChain : kNoRow;
+        Prefetch(bucket + bucket->overflowed);
+        continue;
+      }
+      const uint32_t row = bucket->rows[std::countr_zero(matches)];
+      rows[i] = row;
+      const uint64_t offset = row * unit;
+      if (offset >= row_block_bytes) continue;
+      Prefetch(row_block + offset);
+      if (kTouchesMore) {
+        const uint8_t* body = row_block + offset + prefix + KeySize(at);
+        for (const uint32_t touched : keys_.touched) Prefetch(body + touched);
+      }
+    }
+    return Status::OK();
+  }
+
+  Status VerifyBucket(const IndexBucket* bucket) const {
+    const uint64_t offset =
+        static_cast<uint64_t>(reinterpret_cast<const uint8_t*>(bucket) - reader_.bytes_.data());
+    const uint64_t block = offset / format::kBlockBytes;
+    return reader_.IsVerified(block) ? Status::OK() : reader_.VerifyBlock(block);
+  }
+
+  Status Confirm(int64_t begin, int64_t end) {
+    const bool has_tail = reader_.layout_.var_count != 0;
+    Status error;
+    for (int64_t i = begin; i < end; ++i) {
+      const uint32_t row = rows_[i];
+      if (row == kNoRow) {
+        bodies_[i] = nullptr;
+        continue;
+      }
+      const int64_t at = Position(i);
+      const uint8_t* body = nullptr;
+      if (row != kFollowChain) {
+        body = reader_.Match<kIsVerified>(row, KeyData(at), KeySize(at), &error);
+      }
+      if (body == nullptr) [[unlikely]] {
+        ARROW_RETURN_NOT_OK(error);
+        ARROW_RETURN_NOT_OK(
+            reader_.SearchChain({KeyData(at), KeySize(at)}, keys_.hashes[at], &rows_[i], &body));
+      }
+      if (has_tail && body != nullptr) ARROW_RETURN_NOT_OK(reader_.CheckTail(body));
+      found_ += body != nullptr ? 1 : 0;
+      bodies_[i] = body;
+    }
+    return Status::OK();
+  }
+
+  const SegmentReader& reader_;
+  const KeySelection& keys_;
+  const uint8_t** const bodies_;
+  uint32_t* const rows_;
+  const int64_t count_;
+  int64_t found_ = 0;
+};
+
+Result<int64_t> SegmentReader::Find(const KeySelection& keys, const uint8_t** bodies_out,
+                                    uint32_t* rows_out) const {
+  const auto run = [&]<bool kIsAll, bool kHasOffsets>() -> Result<int64_t> {
+    if (unverified_hot_count_.load(std::memory_order_relaxed) == 0) {
+      return Finder<kIsAll, kHasOffsets, true>(*this, keys, bodies_out, rows_out).Run();
+    }
+    return Finder<kIsAll, kHasOffsets, false>(*this, keys, bodies_out, rows_out).Run();
+  };
+  const bool has_offsets = keys.keys->offsets != nullptr;
+  if (keys.is_all) {
+    return has_offsets ? run.operator()<true, true>() : run.operator()<true, false>();
+  }
+  return has_offsets ? run.operator()<false, true>() : run.operator()<false, false>();
+}
+
+}  // namespace fletching::segment
