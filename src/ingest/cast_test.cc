@@ -99,6 +99,17 @@ TEST(Cast, TakesEveryFormOfTextAndBytes) {
              R"(["ab", null])");
 }
 
+TEST(Cast, DoesNotFollowViewsOfNulls) {
+  arrow::BinaryViewType::c_type wild{};
+  wild.ref = {.size = 1 << 20, .prefix = {}, .buffer_index = 7, .offset = 1 << 30};
+  std::vector<arrow::BinaryViewType::c_type> views = {wild};
+  const ArrayPtr null_view = std::make_shared<arrow::StringViewArray>(
+      arrow::utf8_view(), 1, arrow::Buffer::FromVector(std::move(views)), arrow::BufferVector{},
+      arrow::Buffer::FromString(std::string(1, '\0')), 1);
+  ASSERT_TRUE(ValidateColumn(*null_view).ok()) << ValidateColumn(*null_view);
+  ExpectCast(null_view, arrow::utf8(), "[null]");
+}
+
 TEST(Cast, UnfoldsDictionaries) {
   const auto dictionary =
       arrow::json::DictArrayFromJSONString(arrow::dictionary(arrow::int8(), arrow::large_utf8()),

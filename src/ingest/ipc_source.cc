@@ -10,6 +10,7 @@
 #include "arrow/ipc/reader.h"
 #include "arrow/record_batch.h"
 #include "arrow/type.h"
+#include "arrow/util/align_util.h"
 
 #include "ingest/budget.h"
 #include "ingest/ipc_metadata_guard.h"
@@ -119,8 +120,6 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
     options.memory_pool = budget_.pool();
     options.max_recursion_depth = limits_.nesting_max;
     options.use_threads = false;
-    // Misaligned buffers are legal in the format and undefined behaviour in every loop over them.
-    options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
     auto reader = arrow::ipc::RecordBatchStreamReader::Open(stream_, options);
     if (!reader.ok()) {
       const Status status = BodyError(kBodyKind, reader.status(), budget_);
@@ -168,7 +167,15 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
                       " rows; send smaller record batches");
     }
     if (batch->num_rows() == 0) return Status::OK();
-    batch_ = std::move(batch);
+    if (const Status status = batch->Validate(); !status.ok()) {
+      return BodyError(kBodyKind, status, budget_);
+    }
+    // Misaligned buffers are legal in the format and undefined behaviour in every loop over them.
+    // The reader's own option for this counts nulls before anyone has checked the buffers' lengths.
+    auto aligned = arrow::util::EnsureAlignment(std::move(batch), arrow::util::kValueAlignment,
+                                                budget_.pool());
+    if (!aligned.ok()) return BodyError(kBodyKind, aligned.status(), budget_);
+    batch_ = *std::move(aligned);
     next_row_ = 0;
     bytes_per_row_ = (stream_->position() - before) / batch_->num_rows() + 1;
     return Status::OK();
