@@ -1,6 +1,7 @@
 """From what users call keys to one Arrow array per key column, in the table's order.
 
-Types are left to the engine, which knows what widens to what and has the words for the rest.
+Types are left to the engine, which knows what widens to what and has the words for the rest; only
+the width of integers is settled here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,8 +80,9 @@ def _as_array(values: Any, name: str, table: TableInfo) -> pa.Array:
         array.validate(full=not ours)
     except pa.ArrowInvalid as error:
         raise InvalidArgumentError(f"column '{name}': {error}") from None
-    # Python's integers have no width of their own, so they take the column's where they fit.
-    if isinstance(values, list | tuple | range) and pa.types.is_integer(array.type):
+    # Elsewhere integers are 64 bits wide unless someone insists, so the width says nothing and they
+    # take the column's where they fit. Arrow's types are meant.
+    if not isinstance(values, pa.Array | pa.ChunkedArray) and pa.types.is_integer(array.type):
         return _narrowed(array, name, table)
     return array
 

@@ -169,6 +169,15 @@ def test_each_kind_of_composite_keys(db, keys):
     assert db.read("t", [("u1", 1), ("u2", 1)]).found.tolist() == [True, False]
 
 
+def test_integers_take_the_width_of_the_key_column(db):
+    db.create_table("t", {"k": "int16", "v": "utf8"}, key="k")
+    db.write("t", {"k": pa.array([1, 2], pa.int16()), "v": ["a", "b"]})
+    for keys in ([2], np.array([2]), pd.Series([2]), pd.DataFrame({"k": [2]}), pl.Series([2])):
+        assert db.read("t", keys).to_arrow()["v"].to_pylist() == ["b"]
+    with pytest.raises(TypeError, match="int64 column where the schema says int16"):
+        db.read("t", pa.array([2]))
+
+
 def test_no_keys_give_no_rows(db):
     db.write("t", TABLE, key="id")
     for keys in ([], np.array([], str), pa.array([], pa.string()), {"id": []}):
