@@ -1,6 +1,8 @@
 #include "table/log.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "base/checksum.h"
 
@@ -43,6 +45,17 @@ bool HoldsLaterFrame(ByteSpan bytes, uint64_t from, const LogHeader& log, uint64
     if (LoadAs<uint64_t>(bytes.data() + at) != format::kFrameMagic) continue;
     if (IsFrame(bytes, at, &header) && header.salt == log.salt &&
         header.frame_number > frame_number) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether any frame with a good checksum stands in these bytes, whatever its log.
+bool HoldsAnyFrame(ByteSpan bytes) {
+  FrameHeader header;
+  for (uint64_t at = 0; at + sizeof(FrameHeader) <= bytes.size(); at += 8) {
+    if (LoadAs<uint64_t>(bytes.data() + at) == format::kFrameMagic && IsFrame(bytes, at, &header)) {
       return true;
     }
   }
@@ -139,16 +152,6 @@ Result<LogHeader> ReadLogHeader(ByteSpan bytes, const std::string& path) {
   return header;
 }
 
-bool HoldsAnyFrame(ByteSpan bytes) {
-  FrameHeader header;
-  for (uint64_t at = 0; at + sizeof(FrameHeader) <= bytes.size(); at += 8) {
-    if (LoadAs<uint64_t>(bytes.data() + at) == format::kFrameMagic && IsFrame(bytes, at, &header)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_be_valid_bytes,
                          const RecordVisitor& visit) {
   LogImage image;
@@ -174,6 +177,39 @@ Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_
   }
   image.valid_bytes = at;
   return image;
+}
+
+Result<std::vector<LogLink>> ReadLogChain(io::FileSystem* file_system, const std::string& folder,
+                                          std::vector<uint64_t> numbers, uint64_t first_log) {
+  std::vector<LogLink> chain;  // newest first
+  uint64_t wanted = 0;         // 0 = the newest there is
+  while (!numbers.empty() && numbers.back() >= first_log) {
+    const uint64_t number = numbers.back();
+    numbers.pop_back();
+    if (wanted != 0 && number != wanted) continue;
+    LogLink link;
+    const std::string path = folder + "/" + LogFileName(number);
+    ARROW_ASSIGN_OR_RAISE(link.file, file_system->Map(path));
+    const auto header = ReadLogHeader(link.file->bytes(), path);
+    if (!header.ok()) {
+      // Never finished being made: nothing in it was acknowledged. With frames in it, it was.
+      if (wanted == 0 && CodeOf(header.status()) == ErrorCode::kCorruption &&
+          !HoldsAnyFrame(link.file->bytes())) {
+        continue;
+      }
+      return header.status();
+    }
+    link.header = *header;
+    if (!chain.empty()) link.must_be_valid_bytes = chain.back().header.previous_valid_bytes;
+    chain.push_back(link);
+    wanted = link.header.previous_log_number;
+    if (wanted < first_log) break;
+  }
+  if (!chain.empty() && wanted >= first_log && chain.back().header.log_number != wanted) {
+    return Corruption(folder + "/" + LogFileName(wanted), 0, "a log that holds writes is missing");
+  }
+  std::reverse(chain.begin(), chain.end());
+  return chain;
 }
 
 }  // namespace fletching::table

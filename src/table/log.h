@@ -72,7 +72,17 @@ Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_
 // Only the header. Errors: kCorruption.
 Result<format::LogHeader> ReadLogHeader(ByteSpan bytes, const std::string& path);
 
-// Whether any frame with a good checksum stands in these bytes, whatever its log.
-bool HoldsAnyFrame(ByteSpan bytes);
+// One log of those that hold what no manifest covers.
+struct LogLink {
+  std::shared_ptr<io::MappedFile> file;
+  format::LogHeader header{};
+  uint64_t must_be_valid_bytes = 0;  // for ReadLog
+};
+
+// The logs from `first_log` on that count, oldest first: the newest one and those it continues.
+// Files beside this chain are of attempts that failed.
+// numbers: of the log files in `folder`, ascending. Errors: kCorruption, also for a missing link.
+Result<std::vector<LogLink>> ReadLogChain(io::FileSystem* file_system, const std::string& folder,
+                                          std::vector<uint64_t> numbers, uint64_t first_log);
 
 }  // namespace fletching::table

@@ -131,50 +131,16 @@ Status Table::OpenSegments() {
   return Status::OK();
 }
 
-// The logs from the manifest's on form a chain by their headers; files beside the chain are of
-// failed attempts.
 Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files) {
-  struct Link {
-    std::shared_ptr<io::MappedFile> file;
-    format::LogHeader header{};
-    uint64_t must_be_valid_bytes = 0;
-  };
-  std::vector<uint64_t> numbers = NumbersOf(files, kLogEnding);
-  if (!numbers.empty()) last_log_number_ = numbers.back();
-  last_log_number_ = std::max(last_log_number_, manifest_.log_number - 1);
-  std::vector<Link> chain;  // newest first
-  uint64_t wanted = 0;      // 0 = the newest there is
-  while (!numbers.empty() && numbers.back() >= manifest_.log_number) {
-    const uint64_t number = numbers.back();
-    numbers.pop_back();
-    if (wanted != 0 && number != wanted) continue;
-    Link link;
-    const std::string path = folder_ + "/" + LogFileName(number);
-    ARROW_ASSIGN_OR_RAISE(link.file, context_.file_system->Map(path));
-    const auto header = ReadLogHeader(link.file->bytes(), path);
-    if (!header.ok()) {
-      // Never finished being made: nothing in it was acknowledged. With frames in it, it was.
-      if (wanted == 0 && CodeOf(header.status()) == ErrorCode::kCorruption &&
-          !HoldsAnyFrame(link.file->bytes())) {
-        continue;
-      }
-      return header.status();
-    }
-    link.header = *header;
-    if (!chain.empty()) link.must_be_valid_bytes = chain.back().header.previous_valid_bytes;
-    chain.push_back(link);
-    wanted = link.header.previous_log_number;
-    if (wanted < manifest_.log_number) break;
-  }
-  if (!chain.empty() && wanted >= manifest_.log_number &&
-      chain.back().header.log_number != wanted) {
-    return Corruption(folder_ + "/" + LogFileName(wanted), 0, "a log that holds writes is missing");
-  }
-  for (auto link = chain.rbegin(); link != chain.rend(); ++link) {
-    const std::string& path = link->file->path();
+  const std::vector<uint64_t> numbers = NumbersOf(files, kLogEnding);
+  last_log_number_ = std::max(numbers.empty() ? 0 : numbers.back(), manifest_.log_number - 1);
+  ARROW_ASSIGN_OR_RAISE(const std::vector<LogLink> chain,
+                        ReadLogChain(context_.file_system, folder_, numbers, manifest_.log_number));
+  for (const LogLink& link : chain) {
+    const std::string& path = link.file->path();
     ARROW_ASSIGN_OR_RAISE(
         const LogImage image,
-        ReadLog(link->file->bytes(), path, link->must_be_valid_bytes,
+        ReadLog(link.file->bytes(), path, link.must_be_valid_bytes,
                 [&](const format::RecordHeader& header, ByteSpan payload, uint64_t offset) {
                   return ReplayRecord(header, payload, path, offset);
                 }));

@@ -58,6 +58,26 @@ std::shared_ptr<arrow::Array> ArrayOfLists(int64_t rows, int count) {
   return lists.Finish().ValueOrDie();
 }
 
+std::vector<uint8_t> BytesOf(io::FileSystem* disk, const std::string& path) {
+  const auto file = disk->Map(path).ValueOrDie();
+  return {file->bytes().begin(), file->bytes().end()};
+}
+
+void PutBytes(io::FileSystem* disk, const std::string& path, const std::vector<uint8_t>& bytes) {
+  if (disk->Exists(path)) FLETCHING_CHECK(disk->Remove(path).ok());
+  const auto file = disk->Create(path).ValueOrDie();
+  FLETCHING_CHECK(file->Append(bytes).ok() && file->Sync().ok() && file->Close().ok());
+}
+
+std::vector<std::string> FilesOf(io::FileSystem* disk, const std::string& folder,
+                                 std::string_view ending) {
+  std::vector<std::string> paths;
+  for (const io::FolderEntry& entry : disk->List(folder).ValueOrDie()) {
+    if (entry.name.ends_with(ending)) paths.push_back(folder + "/" + entry.name);
+  }
+  return paths;
+}
+
 TestTable::TestTable(io::FileSystem* disk, const TableSchema& schema, int64_t small_write_bytes_max)
     : schema_(schema) {
   context.file_system = disk;

@@ -40,6 +40,13 @@ std::shared_ptr<arrow::Array> ArrayOf(const Texts& values);
 // Lists of `count` int32 each, 1, 2, 3 ...
 std::shared_ptr<arrow::Array> ArrayOfLists(int64_t rows, int count);
 
+// The bytes of a file, and a file of these bytes in its place.
+std::vector<uint8_t> BytesOf(io::FileSystem* disk, const std::string& path);
+void PutBytes(io::FileSystem* disk, const std::string& path, const std::vector<uint8_t>& bytes);
+// Files of a folder whose names end so, with the folder.
+std::vector<std::string> FilesOf(io::FileSystem* disk, const std::string& folder,
+                                 std::string_view ending);
+
 class TestTable {
  public:
   static constexpr const char* kFolder = "/t";

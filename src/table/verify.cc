@@ -26,11 +26,7 @@ class Verifier {
     for (const format::ManifestSegment& segment : manifest->segments) {
       named_.insert(SegmentFileName(segment.number));
     }
-    for (const io::FolderEntry& file : files_) {
-      const uint64_t log = ParseFileNumber(file.name, kLogEnding);
-      if (log == 0) continue;
-      if (log >= manifest->log_number) CheckLog(file.name);
-    }
+    CheckLogs(manifest->log_number);
     for (const io::FolderEntry& file : files_) {
       if (named_.contains(file.name)) {
         if (file.name.ends_with(kSegmentEnding)) CheckSegment(file.name);
@@ -68,11 +64,16 @@ class Verifier {
     return format::DecodeManifest(file->bytes(), Path(newest));
   }
 
-  void CheckLog(const std::string& name) {
-    named_.insert(name);
-    const auto file = file_system_->Map(Path(name));
-    if (!file.ok()) return Note(file.status());
-    Count((*file)->bytes().size());
+  // The logs that count; files beside them are orphans.
+  void CheckLogs(uint64_t first_log) {
+    std::vector<uint64_t> numbers;
+    for (const io::FolderEntry& file : files_) {
+      if (const uint64_t log = ParseFileNumber(file.name, kLogEnding); log != 0) {
+        numbers.push_back(log);
+      }
+    }
+    const auto chain = ReadLogChain(file_system_, folder_, numbers, first_log);
+    if (!chain.ok()) return Note(chain.status());
     const auto visit = [&](const format::RecordHeader& header, ByteSpan payload, uint64_t) {
       if (header.kind == static_cast<uint32_t>(format::RecordKind::kSegments)) {
         for (size_t at = 0; at + 8 <= payload.size(); at += 8) {
@@ -81,7 +82,12 @@ class Verifier {
       }
       return Status::OK();
     };
-    Note(ReadLog((*file)->bytes(), Path(name), 0, visit).status());
+    for (const LogLink& link : *chain) {
+      named_.insert(LogFileName(link.header.log_number));
+      Count(link.file->bytes().size());
+      Note(
+          ReadLog(link.file->bytes(), link.file->path(), link.must_be_valid_bytes, visit).status());
+    }
   }
 
   void CheckSegment(const std::string& name) {
