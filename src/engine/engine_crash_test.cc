@@ -85,8 +85,8 @@ CrashOutcome RunWithCrashes(const CrashRun& run) {
         after = sim.Crash(seed);
       }
       ++outcome.crashes;
-      std::string complaint = run.deep ? CheckDeep(sim, history, seed)
-                                       : CheckDisk(after.get(), history);
+      std::string complaint =
+          run.deep ? CheckDeep(sim, history, seed) : CheckDisk(after.get(), history);
       if (complaint.empty()) continue;
       outcome.loss = "call " + std::to_string(call) + ", seed " + std::to_string(seed) + ": " +
                      complaint + "\nlast calls:\n" + LastLines(disk.LogText());
@@ -126,8 +126,8 @@ TEST(EngineCrash, LosesNothingWhenThePowerGoesWhileItRecovers) {
 
 TEST(EngineCrash, LosesNothingWhileCompactionRuns) {
   for (uint64_t seed = 201; seed <= 210; ++seed) {
-    const CrashOutcome outcome =
-        RunWithCrashes({.ops = RandomOps(seed, 24), .background = true, .first_seed = seed * 1'000});
+    const CrashOutcome outcome = RunWithCrashes(
+        {.ops = RandomOps(seed, 24), .background = true, .first_seed = seed * 1'000});
     ASSERT_EQ(outcome.loss, "") << "operations of seed " << seed;
   }
 }

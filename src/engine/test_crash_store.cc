@@ -67,8 +67,8 @@ std::shared_ptr<arrow::RecordBatchReader> RowsOf(const CrashOp& op, const TableS
                                          {columns[0], columns[2]})})
         .ValueOrDie();
   }
-  return arrow::RecordBatchReader::Make({arrow::RecordBatch::Make(arrow::schema(fields),
-                                                                  op.key_count, columns)})
+  return arrow::RecordBatchReader::Make(
+             {arrow::RecordBatch::Make(arrow::schema(fields), op.key_count, columns)})
       .ValueOrDie();
 }
 
@@ -93,13 +93,22 @@ void ApplyOp(const CrashOp& op, CrashState* state) {
   const auto table = state->find(op.table);
   if (table == state->end()) return;
   switch (op.kind) {
-    case Kind::kDrop: state->erase(table); return;
-    case Kind::kAddColumn: ++table->second.columns_added; return;
-    case Kind::kWiden: table->second.is_wide = true; return;
+    case Kind::kDrop:
+      state->erase(table);
+      return;
+    case Kind::kAddColumn:
+      ++table->second.columns_added;
+      return;
+    case Kind::kWiden:
+      table->second.is_wide = true;
+      return;
     case Kind::kWrite:
     case Kind::kPatch:
-    case Kind::kDelete: ApplyWrite(op, &table->second); return;
-    default: return;
+    case Kind::kDelete:
+      ApplyWrite(op, &table->second);
+      return;
+    default:
+      return;
   }
 }
 
@@ -200,7 +209,8 @@ Result<CrashState> Observe(Engine& engine) {
 std::string StateText(const CrashState& state) {
   std::string text;
   for (const auto& [name, table] : state) {
-    text += name + " (" + std::to_string(table.columns_added) + (table.is_wide ? " wide" : "") + "):";
+    text +=
+        name + " (" + std::to_string(table.columns_added) + (table.is_wide ? " wide" : "") + "):";
     for (const auto& [key, row] : table.rows) {
       text += " " + std::to_string(key) + "=" + std::to_string(row.version) + "/" +
               std::to_string(row.text_version) + "/" + std::to_string(row.columns_added);
@@ -222,8 +232,8 @@ std::string Complaint(const History& ops, const CrashState& state) {
     if (Simulate(ops, applied) == state) return "";
   }
   for (const size_t i : open) applied[i] = false;
-  std::string text = "found\n" + StateText(state) + "instead of\n" +
-                     StateText(Simulate(ops, applied)) + "after\n";
+  std::string text =
+      "found\n" + StateText(state) + "instead of\n" + StateText(Simulate(ops, applied)) + "after\n";
   for (const auto& [op, outcome] : ops) {
     text += op.Text() + (outcome == Outcome::kMaybe ? " (maybe)\n" : "\n");
   }
@@ -256,7 +266,8 @@ std::vector<CrashOp> RandomOps(uint64_t seed, int count) {
       op.table = "b";
       has_b = !has_b;
     }
-    if ((op.kind == Kind::kPatch || op.kind == Kind::kDelete) && op.key_count > 10) op.key_count = 5;
+    if ((op.kind == Kind::kPatch || op.kind == Kind::kDelete) && op.key_count > 10)
+      op.key_count = 5;
     if (op.kind == Kind::kAddColumn && ++columns > 3) continue;
     ops.push_back(op);
   }
@@ -293,8 +304,10 @@ Status CrashStore::Perform(const CrashOp& op) {
 
 Status CrashStore::Do(const CrashOp& op) {
   switch (op.kind) {
-    case Kind::kCreate: return engine_->CreateTable(op.table, CrashSchema());
-    case Kind::kDrop: return engine_->DropTable(op.table);
+    case Kind::kCreate:
+      return engine_->CreateTable(op.table, CrashSchema());
+    case Kind::kDrop:
+      return engine_->DropTable(op.table);
     case Kind::kWrite:
     case Kind::kPatch: {
       ARROW_ASSIGN_OR_RAISE(const TableInfo info, engine_->GetTable(op.table));
@@ -318,16 +331,20 @@ Status CrashStore::Do(const CrashOp& op) {
           .status();
     }
     case Kind::kDelete:
-      return engine_
-          ->Delete({.table = op.table, .keys = {KeyColumn(op.first_key, op.key_count)}})
+      return engine_->Delete({.table = op.table, .keys = {KeyColumn(op.first_key, op.key_count)}})
           .status();
     case Kind::kAddColumn:
       return engine_->AddColumn(
           op.table, {.name = "more" + std::to_string(op.number), .type = arrow::int32()});
-    case Kind::kWiden: return engine_->WidenColumn(op.table, "version", arrow::int64());
-    case Kind::kFlush: return engine_->Flush(op.table);
-    case Kind::kCompact: return engine_->Compact(op.table);
-    case Kind::kReopen: engine_.reset(); return Open();
+    case Kind::kWiden:
+      return engine_->WidenColumn(op.table, "version", arrow::int64());
+    case Kind::kFlush:
+      return engine_->Flush(op.table);
+    case Kind::kCompact:
+      return engine_->Compact(op.table);
+    case Kind::kReopen:
+      engine_.reset();
+      return Open();
   }
   return Status::OK();
 }
@@ -388,8 +405,8 @@ std::string CheckDisk(io::FileSystem* disk, const History& history) {
   if (!status.ok()) return "open again: " + status.ToString();
   const auto again = Observe(*store.engine());
   if (!again.ok()) return "observe again: " + again.status().ToString();
-  if (*again != expected) return "after writing, found\n" + StateText(*again) + "instead of\n" +
-                                 StateText(expected);
+  if (*again != expected)
+    return "after writing, found\n" + StateText(*again) + "instead of\n" + StateText(expected);
   return "";
 }
 
