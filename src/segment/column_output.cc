@@ -71,7 +71,9 @@ void ColumnOutput::GatherPacked(const RowLayout& layout, const LayoutColumn& col
 }
 
 uint8_t* ColumnOutput::TargetFor(const LayoutColumn& column) const {
-  return column.is_variable || !column.type->Equals(*type_) ? nullptr : target_;
+  if (column.is_variable) return nullptr;
+  const bool is_same = column.type == type_ || column.type->Equals(*type_);
+  return is_same ? target_ : nullptr;
 }
 
 void ColumnOutput::GatherNulls(const LayoutColumn& column, const RowSelection& rows) {

@@ -51,10 +51,10 @@ void CopyColumn(const Slot& slot, const RowSelection& rows, int64_t begin, int64
   }
 }
 
-// Whether slots[i .. i+4) lie side by side in the row, 4 bytes each.
-bool AreFourNeighbours(const std::vector<Slot>& slots, size_t i) {
-  if (i + 4 > slots.size()) return false;
-  for (size_t k = 0; k < 4; ++k) {
+// Whether slots[i .. i + count) lie side by side in the row, 4 bytes each.
+bool AreNeighbours(const std::vector<Slot>& slots, size_t i, size_t count) {
+  if (i + count > slots.size()) return false;
+  for (size_t k = 0; k < count; ++k) {
     if (slots[i + k].width != 4 || slots[i + k].offset != slots[i].offset + 4 * k) return false;
   }
   return true;
@@ -83,6 +83,26 @@ void CopyFourColumns(const Slot* slots, const RowSelection& rows, int64_t begin,
   }
 #endif
   for (size_t k = 0; k < 4; ++k) CopyColumn<4>(slots[k], rows, i, end);
+}
+
+// The same for two: eight bytes a row, unzipped.
+void CopyTwoColumns(const Slot* slots, const RowSelection& rows, int64_t begin, int64_t end) {
+  int64_t i = begin;
+#if defined(__SSE2__) && !defined(FLETCHING_NO_SIMD)
+  const uint32_t offset = slots[0].offset;
+  const auto load = [&](int64_t row) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows.bodies[row] + offset));
+  };
+  for (; i + 4 <= end; i += 4) {
+    const __m128i low = _mm_unpacklo_epi32(load(i), load(i + 1));       // a0 a1 b0 b1
+    const __m128i high = _mm_unpacklo_epi32(load(i + 2), load(i + 3));  // a2 a3 b2 b3
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(slots[0].target + i * 4),
+                     _mm_unpacklo_epi64(low, high));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(slots[1].target + i * 4),
+                     _mm_unpackhi_epi64(low, high));
+  }
+#endif
+  for (size_t k = 0; k < 2; ++k) CopyColumn<4>(slots[k], rows, i, end);
 }
 
 bool AnyNull(const RowLayout& layout, const RowSelection& rows) {
@@ -114,9 +134,12 @@ void GatherPackedColumns(const RowLayout& layout, std::span<const uint32_t> colu
   for (int64_t begin = 0; begin < rows.count; begin += kChunkRows) {
     const int64_t end = std::min(begin + kChunkRows, rows.count);
     for (size_t i = 0; i < slots.size();) {
-      if (rows.positions == nullptr && AreFourNeighbours(slots, i)) {
+      if (rows.positions == nullptr && AreNeighbours(slots, i, 4)) {
         CopyFourColumns(&slots[i], rows, begin, end);
         i += 4;
+      } else if (rows.positions == nullptr && AreNeighbours(slots, i, 2)) {
+        CopyTwoColumns(&slots[i], rows, begin, end);
+        i += 2;
       } else {
         CopyColumn(slots[i++], rows, begin, end);
       }

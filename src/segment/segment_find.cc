@@ -23,28 +23,67 @@ constexpr int64_t kGroup = 24;
 
 inline void Prefetch(const void* address) { __builtin_prefetch(address, 0, 3); }
 
+// The keys of a batch in registers: a store through another pointer cannot have changed them.
+template <bool kHasOffsets>
+struct KeyView {
+  explicit KeyView(const KeyBatch& batch)
+      : bytes(batch.bytes), offsets(batch.offsets), width(batch.width) {}
+  const uint8_t* Data(int64_t at) const {
+    return kHasOffsets ? bytes + offsets[at] : bytes + at * width;
+  }
+  uint32_t Size(int64_t at) const {
+    return kHasOffsets ? static_cast<uint32_t>(offsets[at + 1] - offsets[at])
+                       : static_cast<uint32_t>(width);
+  }
+  const uint8_t* const bytes;
+  const int32_t* const offsets;
+  const int32_t width;
+};
+
 }  // namespace
 
-// The body when the row at this address has this key, else nullptr. An error goes to *error.
-template <bool kIsVerified>
-inline const uint8_t* SegmentReader::Match(uint32_t row, const uint8_t* key, uint32_t key_bytes,
-                                           Status* error) const {
-  const uint64_t offset = uint64_t{row} * layout_.unit_bytes;
-  const uint64_t needed = uint64_t{layout_.key_prefix_bytes()} + key_bytes + layout_.fixed_bytes;
-  // A longer key than the last row's: it cannot be this row, for no row is shorter than its layout.
-  if (offset + needed > footer_.row_bytes) return nullptr;
-  if (!kIsVerified && !IsVerified(footer_.row_offset + offset, needed)) [[unlikely]] {
-    *error = VerifyRange(footer_.row_offset + offset, needed);
-    if (!error->ok()) return nullptr;
+// The row block of a segment in registers.
+struct SegmentReader::RowBlock {
+  explicit RowBlock(const SegmentReader& reader)
+      : rows(reader.rows_),
+        row_bytes(reader.footer_.row_bytes),
+        unit(reader.layout_.unit_bytes),
+        fixed_bytes(uint64_t{reader.layout_.key_prefix_bytes()} + reader.layout_.fixed_bytes),
+        key_width(reader.layout_.key_width) {}
+
+  // The body when the row at this address has this key, else nullptr.
+  const uint8_t* Match(uint32_t row, const uint8_t* key, uint32_t key_bytes) const {
+    const uint64_t offset = row * unit;
+    // A longer key than the last row's: it cannot be this row, for no row is shorter than its
+    // layout.
+    if (offset + fixed_bytes + key_bytes > row_bytes) return nullptr;
+    const uint8_t* at = rows + offset;
+    if (key_width < 0) {
+      if (LoadAs<uint16_t>(at) != key_bytes) return nullptr;
+      at += 2;
+    } else if (static_cast<int32_t>(key_bytes) != key_width) {
+      return nullptr;
+    }
+    return KeysEqual(at, key, key_bytes) ? at + key_bytes : nullptr;
   }
-  const uint8_t* at = rows_ + offset;
-  if (layout_.key_width < 0) {
-    if (LoadAs<uint16_t>(at) != key_bytes) return nullptr;
-    at += 2;
-  } else if (static_cast<int32_t>(key_bytes) != layout_.key_width) {
-    return nullptr;
+
+  const uint8_t* const rows;
+  const uint64_t row_bytes;
+  const uint64_t unit;
+  const uint64_t fixed_bytes;
+  const int32_t key_width;
+};
+
+// Match among blocks that may not be verified yet.
+Result<const uint8_t*> SegmentReader::MatchVerified(uint32_t row, ByteSpan key) const {
+  const RowBlock block(*this);
+  const uint64_t offset = row * block.unit;
+  const uint64_t needed = block.fixed_bytes + key.size();
+  if (offset + needed > block.row_bytes) return nullptr;
+  if (!IsVerified(footer_.row_offset + offset, needed)) {
+    ARROW_RETURN_NOT_OK(VerifyRange(footer_.row_offset + offset, needed));
   }
-  return KeysEqual(at, key, key_bytes) ? at + key_bytes : nullptr;
+  return block.Match(row, key.data(), static_cast<uint32_t>(key.size()));
 }
 
 // The variable-length part lies inside the row block.
@@ -69,10 +108,7 @@ Status SegmentReader::SearchChain(ByteSpan key, uint64_t hash, uint32_t* row,
     for (uint32_t matches = MatchTags(bucket, static_cast<uint16_t>(hash)); matches != 0;
          matches &= matches - 1) {
       const uint32_t candidate = bucket.rows[std::countr_zero(matches)];
-      Status error;
-      const uint8_t* body =
-          Match<false>(candidate, key.data(), static_cast<uint32_t>(key.size()), &error);
-      ARROW_RETURN_NOT_OK(error);
+      ARROW_ASSIGN_OR_RAISE(const uint8_t* body, MatchVerified(candidate, key));
       if (body == nullptr) continue;
       *row = candidate;
       *body_out = body;
@@ -110,25 +146,16 @@ class SegmentReader::Finder {
 
  private:
   int64_t Position(int64_t i) const { return kIsAll ? i : keys_.positions[static_cast<size_t>(i)]; }
-  const uint8_t* KeyData(int64_t at) const {
-    const KeyBatch& batch = *keys_.keys;
-    return kHasOffsets ? batch.bytes + batch.offsets[at] : batch.bytes + at * batch.width;
-  }
-  uint32_t KeySize(int64_t at) const {
-    const KeyBatch& batch = *keys_.keys;
-    return kHasOffsets ? static_cast<uint32_t>(batch.offsets[at + 1] - batch.offsets[at])
-                       : static_cast<uint32_t>(batch.width);
-  }
-
   template <bool kIsHashed>
   void Fetch(int64_t begin, int64_t end) {
     const uint64_t home_bucket_count = reader_.footer_.home_bucket_count;
     const IndexBucket* const buckets = reader_.buckets_;
     const uint64_t seed = keys_.hash_seed;
     uint64_t* const hashes = keys_.hashes;
+    const KeyView<kHasOffsets> keys(*keys_.keys);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t at = Position(i);
-      if (!kIsHashed) hashes[at] = XXH3_64bits_withSeed(KeyData(at), KeySize(at), seed);
+      if (!kIsHashed) hashes[at] = XXH3_64bits_withSeed(keys.Data(at), keys.Size(at), seed);
       Prefetch(buckets + HomeBucket(hashes[at], home_bucket_count));
     }
   }
@@ -144,6 +171,7 @@ class SegmentReader::Finder {
     const uint32_t prefix = reader_.layout_.key_prefix_bytes();
     const uint64_t* const hashes = keys_.hashes;
     uint32_t* const rows = rows_;
+    const KeyView<kHasOffsets> keys(*keys_.keys);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t at = Position(i);
       const uint64_t hash = hashes[at];
@@ -161,7 +189,7 @@ class SegmentReader::Finder {
       if (offset >= row_block_bytes) continue;
       Prefetch(row_block + offset);
       if (kTouchesMore) {
-        const uint8_t* body = row_block + offset + prefix + KeySize(at);
+        const uint8_t* body = row_block + offset + prefix + keys.Size(at);
         for (const uint32_t touched : keys_.touched) Prefetch(body + touched);
       }
     }
@@ -176,29 +204,49 @@ class SegmentReader::Finder {
   }
 
   Status Confirm(int64_t begin, int64_t end) {
+    const RowBlock block(reader_);
     const bool has_tail = reader_.layout_.var_count != 0;
-    Status error;
+    const KeyView<kHasOffsets> keys(*keys_.keys);
+    const uint32_t* const rows = rows_;
+    const uint8_t** const bodies = bodies_;
+    int64_t found = 0;
     for (int64_t i = begin; i < end; ++i) {
-      const uint32_t row = rows_[i];
-      if (row == kNoRow) {
-        bodies_[i] = nullptr;
-        continue;
-      }
       const int64_t at = Position(i);
       const uint8_t* body = nullptr;
-      if (row != kFollowChain) {
-        body = reader_.Match<kIsVerified>(row, KeyData(at), KeySize(at), &error);
+      if (rows[i] < kFollowChain && (kIsVerified || IsRowVerified(block, rows[i], keys.Size(at)))) {
+        body = block.Match(rows[i], keys.Data(at), keys.Size(at));
       }
-      if (body == nullptr) [[unlikely]] {
-        ARROW_RETURN_NOT_OK(error);
-        ARROW_RETURN_NOT_OK(
-            reader_.SearchChain({KeyData(at), KeySize(at)}, keys_.hashes[at], &rows_[i], &body));
+      if (body == nullptr || has_tail) [[unlikely]] {
+        ARROW_ASSIGN_OR_RAISE(body, Settle(i, at, {keys.Data(at), keys.Size(at)}));
       }
-      if (has_tail && body != nullptr) ARROW_RETURN_NOT_OK(reader_.CheckTail(body));
-      found_ += body != nullptr ? 1 : 0;
-      bodies_[i] = body;
+      found += body != nullptr ? 1 : 0;
+      bodies[i] = body;
     }
+    found_ += found;
     return Status::OK();
+  }
+
+  bool IsRowVerified(const RowBlock& block, uint32_t row, uint32_t key_bytes) const {
+    const uint64_t offset = row * block.unit;
+    const uint64_t needed = block.fixed_bytes + key_bytes;
+    return offset + needed <= block.row_bytes &&
+           reader_.IsVerified(reader_.footer_.row_offset + offset, needed);
+  }
+
+  // The careful way: verifies blocks, follows chains, checks the text of a row.
+  Result<const uint8_t*> Settle(int64_t i, int64_t at, ByteSpan key) {
+    if (rows_[i] == kNoRow) return nullptr;
+    const uint8_t* body = nullptr;
+    if (rows_[i] != kFollowChain) {
+      ARROW_ASSIGN_OR_RAISE(body, reader_.MatchVerified(rows_[i], key));
+    }
+    if (body == nullptr) {
+      ARROW_RETURN_NOT_OK(reader_.SearchChain(key, keys_.hashes[at], &rows_[i], &body));
+    }
+    if (body != nullptr && reader_.layout_.var_count != 0) {
+      ARROW_RETURN_NOT_OK(reader_.CheckTail(body));
+    }
+    return body;
   }
 
   const SegmentReader& reader_;

@@ -92,8 +92,8 @@ class SegmentReader {
   // Locating: segment_find.cc.
   template <bool kIsAll, bool kHasOffsets, bool kIsVerified>
   class Finder;
-  template <bool kIsVerified>
-  const uint8_t* Match(uint32_t row, const uint8_t* key, uint32_t key_bytes, Status* error) const;
+  struct RowBlock;
+  Result<const uint8_t*> MatchVerified(uint32_t row, ByteSpan key) const;
   Status SearchChain(ByteSpan key, uint64_t hash, uint32_t* row, const uint8_t** body_out) const;
   Status CheckTail(const uint8_t* body) const;
   Status GatherSparse(const format::ColumnEntry& entry, const LayoutColumn& column,
