@@ -1,6 +1,7 @@
 #include "api/schema_json.h"
 
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "arrow/type.h"
@@ -74,9 +75,15 @@ Result<ParsedColumn> ParseColumn(const JsonNode& node, std::string_view where,
 
 Status ParseTtl(const JsonNode& root, TableSchema* schema) {
   const JsonNode* ttl = root.Find("ttl");
-  if (ttl == nullptr || ttl->Is(Kind::kNull)) return Status::OK();
+  if (ttl == nullptr) return Status::OK();
   if (ttl->Is(Kind::kInt) && ttl->integer >= 0) {
     schema->ttl_ms = ttl->integer;
+    return Status::OK();
+  }
+  // 5.0 is a whole number too, for writers that know no other; above 2^53 they cannot mean it.
+  if (ttl->Is(Kind::kDouble) && ttl->number >= 0 && ttl->number < 0x1p53 &&
+      ttl->number == std::floor(ttl->number)) {
+    schema->ttl_ms = static_cast<int64_t>(ttl->number);
     return Status::OK();
   }
   if (!ttl->Is(Kind::kString)) {

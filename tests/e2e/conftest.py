@@ -75,7 +75,9 @@ class Server:
         self.folder = folder
         self.log_path = folder.parent / f"{folder.name}.log"
         base = {k: v for k, v in os.environ.items() if not k.startswith("FLETCHING")}
-        command = [daemon_path(), "--data-dir", folder, "--http", "127.0.0.1:0", *flags]
+        command = [daemon_path(), "--data-dir", folder]
+        command += [] if "--http" in flags else ["--http", "127.0.0.1:0"]
+        command += flags
         self.log = self.log_path.open("ab")
         self.process = subprocess.Popen(
             [str(part) for part in command],
@@ -91,7 +93,7 @@ class Server:
         self.address = ready["http"]
         self.url = f"http://{self.address}"
         host, _, port = self.address.rpartition(":")
-        self.host, self.port = host, int(port)
+        self.host, self.port = host.strip("[]"), int(port)
 
     def connect(self, timeout: float = 60) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)

@@ -1,0 +1,48 @@
+"""/openapi.json is true: schemathesis sends what it promises, 200 examples per operation."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from openapi_spec_validator import validate
+
+HERE = Path(__file__).parent
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "200"))
+
+
+def test_the_document_is_valid(server):
+    document = server.get("/openapi.json").json
+    validate(document)
+    assert document["openapi"] == "3.1.0"
+
+
+def test_every_answer_is_as_described(make_server, tmp_path):
+    server = make_server()
+    server.create(
+        "docs",
+        {
+            "key": "doc_id",
+            "columns": {
+                "doc_id": {"dtype": "utf8"},
+                "score": {"dtype": "float32"},
+                "count": {"dtype": "int8"},
+            },
+        },
+    )
+    command = [HERE.parents[1] / ".venv/bin/st", "--config-file", HERE / "schemathesis.toml"]
+    command += ["run", f"{server.url}/openapi.json", "--checks", "all", "--continue-on-failure"]
+    command += ["--max-examples", str(EXAMPLES), "--no-color", "--workers", "2"]
+    env = {**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)}
+    result = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=env,
+        timeout=900,
+        check=False,
+    )
+    print(result.stdout[-20_000:])
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
+    assert server.alive()
+    assert '"status":500' not in server.log_path.read_text()
