@@ -53,9 +53,9 @@ TEST(JsonRequest, IgnoresOtherMembersInTheListFormOnly) {
       R"({"x": {"keys": [[1]]}, "keys": ["a"], "y": [1, {"z": null}], "columns": [], "w": 1.5})";
   EXPECT_TRUE(ParseKeysRequest(list, KeysBody::kFetch).ok());
   const auto map =
-      ParseKeysRequest(R"({"keys": {"a": []}, "columns": [], "colums": ["x"]})", KeysBody::kFetch);
+      ParseKeysRequest(R"({"keys": {"a": []}, "columns": [], "columnz": ["x"]})", KeysBody::kFetch);
   ASSERT_FALSE(map.ok());
-  EXPECT_EQ(map.status().message(), "member 'colums' of the body is not known");
+  EXPECT_EQ(map.status().message(), "member 'columnz' of the body is not known");
 }
 
 TEST(JsonRequest, ReadsTheMapFormInAnyOrder) {

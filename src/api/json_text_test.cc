@@ -74,9 +74,9 @@ TEST(JsonText, WritesIntegersExactly) {
 
 TEST(JsonText, PadsBase64) {
   EXPECT_EQ(Base64(""), "\"\"");
-  EXPECT_EQ(Base64("f"), "\"Zg==\"");
-  EXPECT_EQ(Base64("fo"), "\"Zm8=\"");
-  EXPECT_EQ(Base64("foo"), "\"Zm9v\"");
+  EXPECT_EQ(Base64("a"), "\"YQ==\"");
+  EXPECT_EQ(Base64("ab"), "\"YWI=\"");
+  EXPECT_EQ(Base64("abc"), "\"YWJj\"");
   EXPECT_EQ(Base64("\xff\xfe\xfd\xfc"), "\"//79/A==\"");
 }
 

@@ -92,7 +92,7 @@ TEST(SchemaJson, TellsShapeFromRule) {
   ExpectFault(SchemaFault::kShape, "[]", "a schema is an object with 'columns'");
   ExpectFault(SchemaFault::kShape, "{}", "a schema is an object with 'columns'");
   ExpectFault(SchemaFault::kShape, R"({"columns": []})", "'columns' is a list");
-  ExpectFault(SchemaFault::kShape, R"({"colums": {}})", "did you mean 'columns'?");
+  ExpectFault(SchemaFault::kShape, R"({"columnz": {}})", "did you mean 'columns'?");
   ExpectFault(SchemaFault::kShape, R"({"columns": {"a": {}}})", "column 'a': has no dtype");
   ExpectFault(SchemaFault::kShape, R"({"columns": {"a": 1}})", "column 'a': is a number");
   ExpectFault(SchemaFault::kShape, R"({"columns": {"a": {"dtype": "flaot32"}}})", "float32");

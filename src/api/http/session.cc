@@ -1,3 +1,4 @@
+// Size: the states of one connection, each of which hands over to the next.
 #include "api/http/session.h"
 
 #include <algorithm>
