@@ -95,7 +95,7 @@ class GuardedStream final : public arrow::io::InputStream {
 // Bodies sent under the wrong content type, by their first bytes; "" for anything else.
 std::string_view WrongFormatHint(std::string_view first_bytes) {
   if (first_bytes.empty()) return "; the body is empty";
-  if (first_bytes == "ARRO") {
+  if (std::string_view("ARROW1").starts_with(first_bytes)) {
     return "; this is an Arrow file (Feather): write it as a stream, for example with "
            "pyarrow.ipc.new_stream";
   }
