@@ -18,13 +18,11 @@ TableSchema Numbers() {
 
 std::shared_ptr<arrow::Array> Ids(int64_t first, int64_t count) {
   Ints ids;
-  for (int64_t i = 0; i < count; ++i)
-    ids.push_back(first + i);
+  for (int64_t i = 0; i < count; ++i) ids.push_back(first + i);
   return ArrayOf(arrow::int64(), ids);
 }
 
-std::shared_ptr<arrow::Array> Values(int64_t count,
-                                     std::optional<int64_t> value) {
+std::shared_ptr<arrow::Array> Values(int64_t count, std::optional<int64_t> value) {
   return ArrayOf(arrow::int32(), Ints(static_cast<size_t>(count), value));
 }
 
@@ -69,8 +67,7 @@ TEST(Compaction, MergesDeletionsBesideListsThatAreNeverNull) {
 
 TEST(Compaction, KeepsADeletionThatBeatsEventsStillToCome) {
   TableSchema schema = Numbers();
-  schema.columns.push_back(
-      {.name = "at", .type = arrow::timestamp(arrow::TimeUnit::MICRO)});
+  schema.columns.push_back({.name = "at", .type = arrow::timestamp(arrow::TimeUnit::MICRO)});
   schema.event_time = "at";
   io::SimFileSystem disk;
   TestTable table(&disk, schema);
@@ -89,8 +86,7 @@ TEST(Compaction, KeepsADeletionThatBeatsEventsStillToCome) {
 
 TEST(Compaction, DropsADeletionThatHasExpired) {
   TableSchema schema = Numbers();
-  schema.columns.push_back(
-      {.name = "at", .type = arrow::timestamp(arrow::TimeUnit::MICRO)});
+  schema.columns.push_back({.name = "at", .type = arrow::timestamp(arrow::TimeUnit::MICRO)});
   schema.event_time = "at";
   schema.ttl_ms = 1;
   io::SimFileSystem disk;
@@ -103,5 +99,5 @@ TEST(Compaction, DropsADeletionThatHasExpired) {
   EXPECT_EQ(table->Info().segment_count, 0);
 }
 
-} // namespace
-} // namespace fletching::table
+}  // namespace
+}  // namespace fletching::table

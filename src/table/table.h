@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,10 +84,10 @@ class Table {
   Status Recover();
   Status LoadManifest(const std::vector<io::FolderEntry>& files);
   Status OpenSegments();
-  Status ReplayLogs(const std::vector<io::FolderEntry>& files);
+  Status ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std::string>* known);
   Status ReplayRecord(const format::RecordHeader& header, ByteSpan payload, const std::string& path,
                       uint64_t offset);
-  Status RemoveOrphans(const std::vector<io::FolderEntry>& files);
+  Status RemoveOrphans(const std::vector<io::FolderEntry>& files, std::set<std::string> known);
   Result<Source> OpenSegment(uint64_t number) const;
 
   // table_write.cc
@@ -104,6 +105,7 @@ class Table {
   Status FillPatch(PreparedBatch* batch) const;
   Status EnsureLog();
   Status RotateLog();
+  void LeaveLog();
   void AbandonLog(std::vector<Source> sources_before, uint64_t commit_before);
   void PushMemtable(uint64_t bytes_needed);
   void PublishVersion(uint64_t commit);
@@ -111,14 +113,23 @@ class Table {
   // table_maintain.cc
   Status FlushWhile(std::unique_lock<std::mutex>* commit_lock, bool keep_locked,
                     std::shared_ptr<const TableState> new_state);
-  Status WriteManifest(const format::Manifest& manifest);
-  Status ReplaceManifest(format::Manifest next);
+  Status MaintainLocked(bool may_compact);
   Status CompactRun(size_t first, size_t count);
   Result<std::vector<Source>> MergeRun(const std::vector<Source>& run, bool keep_tombstones);
   bool FindRun(const std::vector<Source>& covered, size_t* first, size_t* count) const;
   std::vector<Source> CoveredSegments();  // newest first
   Status Alter(const std::function<Status(TableSchema*, uint32_t*)>& change);
+
+  // table_manifest.cc
+  Status WriteManifestAside(const format::Manifest& manifest);
+  Status NameManifest(uint64_t number);
+  Status ReplaceManifest(format::Manifest next, const std::vector<uint64_t>& fresh_segments);
+  Status Settle();
   format::Manifest ManifestFor(const std::vector<Source>& newest_first) const;
+  std::string ManifestPath(uint64_t number) const;
+  Status SyncFolder() const;
+  void RemoveFile(const std::string& path) const;  // what stays goes at the next open
+  void RemoveSegments(const std::vector<uint64_t>& numbers) const;
 
   std::string SegmentPath(uint64_t number) const;
   int64_t Now() const { return context_.clock->NowMicros(); }
@@ -127,6 +138,7 @@ class Table {
   const std::string folder_;
   const bool is_writer_;
   std::string name_;
+  uint64_t hash_seed_ = 0;
 
   PublishedCell<Version> current_;
   std::atomic<uint64_t> next_segment_{1};
@@ -136,6 +148,10 @@ class Table {
   std::mutex maintenance_mutex_;
   format::Manifest manifest_;  // as last made durable
 
+  std::mutex settle_mutex_;                      // taken last
+  std::atomic<uint64_t> unsettled_manifest_{0};  // one that failed while it got its name
+  std::vector<uint64_t> unsettled_segments_;     // that only it names
+
   std::mutex commit_mutex_;
   std::shared_ptr<const TableState> state_;
   std::vector<Source> sources_;  // newest first; [0] is the memory table being written
@@ -144,6 +160,7 @@ class Table {
   uint64_t last_log_number_ = 0;   // highest ever seen or tried
   uint64_t prior_log_number_ = 0;  // the log a new one continues
   uint64_t prior_log_bytes_ = 0;
+  std::vector<uint64_t> doomed_segments_;  // of failed writes; a newer log must disown them first
 
   std::mutex queue_mutex_;
   std::deque<PendingWrite*> queue_;

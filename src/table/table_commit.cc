@@ -49,22 +49,30 @@ Status Table::RotateLog() {
   auto log = LogWriter::Create(context_.file_system, folder_, number, previous, previous_bytes,
                                context_.random(), context_.durable);
   if (!log.ok()) {
-    // Its name may or may not exist; the number is not used again.
+    // It may be there all the same, now or after a power loss, and says where the log before it
+    // ends. So that one is not appended to again: the next attempt makes a newer one that counts.
     IgnoreError(context_.file_system->Remove(folder_ + "/" + LogFileName(number)));
+    LeaveLog();
     return log.status();
   }
   log_ = *std::move(log);
+  RemoveSegments(std::exchange(doomed_segments_, {}));
   return Status::OK();
 }
 
 Status Table::EnsureLog() { return log_ != nullptr ? Status::OK() : RotateLog(); }
 
-// The log's end is unknown: continue in a new one, and hide rows of the failed group, which stay in
-// the frozen memory table, behind its commit bound.
-void Table::AbandonLog(std::vector<Source> sources_before, uint64_t commit_before) {
+void Table::LeaveLog() {
+  if (log_ == nullptr) return;
   prior_log_number_ = log_->number();
   prior_log_bytes_ = log_->valid_bytes();
   log_.reset();
+}
+
+// The log's end is unknown: continue in a new one, and hide rows of the failed group, which stay in
+// the frozen memory table, behind its commit bound.
+void Table::AbandonLog(std::vector<Source> sources_before, uint64_t commit_before) {
+  LeaveLog();
   sources_ = std::move(sources_before);
   const uint64_t last = std::exchange(last_commit_, commit_before);
   PushMemtable(0);
@@ -145,7 +153,8 @@ Status Table::Apply(PendingWrite* write, std::vector<LogRecord>* records) {
 
 void Table::CommitGroup(const std::vector<PendingWrite*>& group) {
   const std::lock_guard lock(commit_mutex_);
-  const Status log_ready = EnsureLog();
+  Status log_ready = Settle();
+  if (log_ready.ok()) log_ready = EnsureLog();
   std::vector<Source> sources_before = sources_;
   const uint64_t commit_before = last_commit_;
   std::vector<LogRecord> records;
@@ -158,6 +167,7 @@ void Table::CommitGroup(const std::vector<PendingWrite*>& group) {
     AbandonLog(std::move(sources_before), commit_before);
     for (PendingWrite* write : group) {
       if (write->status.ok() && !write->must_retry) write->status = appended;
+      for (const Source& segment : write->segments) doomed_segments_.push_back(segment.number);
     }
     return;
   }

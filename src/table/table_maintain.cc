@@ -29,50 +29,6 @@ uint64_t SegmentBytes(const Source& source) { return source.segment->file_bytes(
 
 }  // namespace
 
-Status Table::WriteManifest(const format::Manifest& manifest) {
-  const std::string path = folder_ + "/" + ManifestFileName(manifest.number);
-  const std::string aside = path + ".tmp";
-  if (context_.file_system->Exists(aside)) {
-    ARROW_RETURN_NOT_OK(context_.file_system->Remove(aside));
-  }
-  ARROW_ASSIGN_OR_RAISE(auto file, context_.file_system->Create(aside));
-  ARROW_RETURN_NOT_OK(file->Append(EncodeManifest(manifest)));
-  if (context_.durable) ARROW_RETURN_NOT_OK(file->Sync());
-  ARROW_RETURN_NOT_OK(file->Close());
-  ARROW_RETURN_NOT_OK(context_.file_system->Rename(aside, path));
-  return context_.durable ? context_.file_system->SyncFolder(folder_) : Status::OK();
-}
-
-// Makes `next` the manifest and removes what only the old one needed.
-Status Table::ReplaceManifest(format::Manifest next) {
-  next.number = manifest_.number + 1;
-  const Status written = WriteManifest(next);
-  if (!written.ok()) {
-    // It may or may not have its name by now. Taking the name away again keeps the old one in
-    // force; should that fail too, both describe the same rows and either may win.
-    IgnoreError(context_.file_system->Remove(folder_ + "/" + ManifestFileName(next.number)));
-    return written;
-  }
-  const format::Manifest old = std::exchange(manifest_, std::move(next));
-  IgnoreError(context_.file_system->Remove(folder_ + "/" + ManifestFileName(old.number)));
-  for (uint64_t log = old.log_number; log < manifest_.log_number; ++log) {
-    const std::string path = folder_ + "/" + LogFileName(log);
-    if (context_.file_system->Exists(path)) IgnoreError(context_.file_system->Remove(path));
-  }
-  return Status::OK();
-}
-
-format::Manifest Table::ManifestFor(const std::vector<Source>& newest_first) const {
-  format::Manifest next = manifest_;
-  next.next_segment = next_segment_.load();
-  next.segments.clear();
-  for (auto source = newest_first.rbegin(); source != newest_first.rend(); ++source) {
-    next.segments.push_back({source->number, source->segment->live_row_count(),
-                             source->segment->file_bytes(), source->newest_time_us});
-  }
-  return next;
-}
-
 // Rows of some sources -> one new, durable segment, or none when nothing is left.
 Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool keep_tombstones) {
   const auto state = PinVersion()->state;
@@ -135,11 +91,16 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
   };
   const auto written = write();
   if (!written.ok() || *written == 0) {
-    if (context_.file_system->Exists(path)) IgnoreError(context_.file_system->Remove(path));
+    RemoveFile(path);
     ARROW_RETURN_NOT_OK(written.status());
     return std::vector<Source>{};
   }
-  ARROW_ASSIGN_OR_RAISE(Source source, OpenSegment(number));
+  auto opened = OpenSegment(number);
+  if (!opened.ok()) {
+    RemoveFile(path);
+    return opened.status();
+  }
+  Source source = *std::move(opened);
   source.commit = run.front().commit;
   for (const Source& old : run) {
     source.newest_time_us = std::max(source.newest_time_us, old.newest_time_us);
@@ -167,16 +128,24 @@ Status Table::FlushWhile(std::unique_lock<std::mutex>* commit_lock, bool keep_lo
 
   std::vector<Source> sealed;  // newest first, segments only
   std::vector<std::pair<const Memtable*, std::vector<Source>>> replaced;
-  for (const Source& source : covered) {
-    if (source.segment != nullptr) {
-      sealed.push_back(source);
-      continue;
+  std::vector<uint64_t> fresh_segments;
+  const auto seal = [&]() -> Status {
+    for (const Source& source : covered) {
+      if (source.segment != nullptr) {
+        sealed.push_back(source);
+        continue;
+      }
+      ARROW_ASSIGN_OR_RAISE(std::vector<Source> segments, MergeRun({source}, true));
+      for (const Source& segment : segments) fresh_segments.push_back(segment.number);
+      sealed.insert(sealed.end(), segments.begin(), segments.end());
+      replaced.emplace_back(source.memtable.get(), std::move(segments));
     }
-    ARROW_ASSIGN_OR_RAISE(std::vector<Source> segments, MergeRun({source}, true));
-    sealed.insert(sealed.end(), segments.begin(), segments.end());
-    replaced.emplace_back(source.memtable.get(), std::move(segments));
+    return SyncFolder();
+  };
+  if (const Status status = seal(); !status.ok()) {
+    RemoveSegments(fresh_segments);
+    return status;
   }
-  if (context_.durable) ARROW_RETURN_NOT_OK(context_.file_system->SyncFolder(folder_));
   format::Manifest next = ManifestFor(sealed);
   next.commit = commit;
   next.log_number = log_number;
@@ -184,7 +153,7 @@ Status Table::FlushWhile(std::unique_lock<std::mutex>* commit_lock, bool keep_lo
     next.schema = new_state->schema;
     next.next_column_id = new_state->next_column_id;
   }
-  ARROW_RETURN_NOT_OK(ReplaceManifest(std::move(next)));
+  ARROW_RETURN_NOT_OK(ReplaceManifest(std::move(next), fresh_segments));
 
   const PriorityBoost boost;
   if (!keep_locked) commit_lock->lock();
@@ -247,12 +216,17 @@ Status Table::CompactRun(size_t first, size_t count) {
   // until it expires.
   const bool keep_tombstones = !reaches_oldest || PinVersion()->state->event_time_index >= 0;
   ARROW_ASSIGN_OR_RAISE(const std::vector<Source> merged, MergeRun(run, keep_tombstones));
-  if (context_.durable) ARROW_RETURN_NOT_OK(context_.file_system->SyncFolder(folder_));
+  std::vector<uint64_t> fresh_segments;
+  for (const Source& segment : merged) fresh_segments.push_back(segment.number);
+  if (const Status synced = SyncFolder(); !synced.ok()) {
+    RemoveSegments(fresh_segments);
+    return synced;
+  }
 
   std::vector<Source> next(covered.begin(), begin);
   next.insert(next.end(), merged.begin(), merged.end());
   next.insert(next.end(), begin + static_cast<ptrdiff_t>(count), covered.end());
-  ARROW_RETURN_NOT_OK(ReplaceManifest(ManifestFor(next)));
+  ARROW_RETURN_NOT_OK(ReplaceManifest(ManifestFor(next), fresh_segments));
   {
     const PriorityBoost boost;
     const std::lock_guard lock(commit_mutex_);
@@ -266,9 +240,7 @@ Status Table::CompactRun(size_t first, size_t count) {
     std::erase_if(sources_, is_merged_away);
     PublishVersion(last_commit_);
   }
-  for (const Source& old : run) {
-    IgnoreError(context_.file_system->Remove(SegmentPath(old.number)));
-  }
+  for (const Source& old : run) RemoveFile(SegmentPath(old.number));
   return Status::OK();
 }
 
@@ -289,6 +261,12 @@ Status Table::Compact() {
 Status Table::Maintain(bool may_compact) {
   const std::lock_guard maintenance(maintenance_mutex_);
   needs_maintenance_.store(false, std::memory_order_relaxed);
+  const Status status = MaintainLocked(may_compact);
+  if (!status.ok()) needs_maintenance_.store(true, std::memory_order_relaxed);
+  return status;
+}
+
+Status Table::MaintainLocked(bool may_compact) {
   bool must_flush = false;
   {
     std::optional<PriorityBoost> boost(std::in_place);

@@ -61,7 +61,8 @@ Status Table::Create(const TableContext& context, const std::string& folder,
   manifest.hash_seed = context.random();
   manifest.schema = schema;
   for (ColumnSchema& column : manifest.schema.columns) column.id = manifest.next_column_id++;
-  return table.WriteManifest(manifest);
+  ARROW_RETURN_NOT_OK(table.WriteManifestAside(manifest));
+  return table.NameManifest(manifest.number);
 }
 
 Result<std::shared_ptr<Table>> Table::Open(const TableContext& context, const std::string& folder,
@@ -75,6 +76,7 @@ Status Table::Recover() {
   ARROW_ASSIGN_OR_RAISE(const auto files, context_.file_system->List(folder_));
   ARROW_RETURN_NOT_OK(LoadManifest(files));
   name_ = manifest_.table_name;
+  hash_seed_ = manifest_.hash_seed;
   state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id);
   last_commit_ = manifest_.commit;
   uint64_t next = manifest_.next_segment;
@@ -82,8 +84,9 @@ Status Table::Recover() {
   next_segment_ = next;
   ARROW_RETURN_NOT_OK(OpenSegments());
   PushMemtable(0);
-  ARROW_RETURN_NOT_OK(ReplayLogs(files));
-  if (is_writer_) ARROW_RETURN_NOT_OK(RemoveOrphans(files));
+  std::set<std::string> known{ManifestFileName(manifest_.number)};
+  ARROW_RETURN_NOT_OK(ReplayLogs(files, &known));
+  if (is_writer_) ARROW_RETURN_NOT_OK(RemoveOrphans(files, std::move(known)));
   needs_maintenance_ = true;
   PublishVersion(last_commit_);
   return Status::OK();
@@ -104,7 +107,7 @@ Status Table::LoadManifest(const std::vector<io::FolderEntry>& files) {
 Result<Source> Table::OpenSegment(uint64_t number) const {
   ARROW_ASSIGN_OR_RAISE(auto file, context_.file_system->Map(SegmentPath(number)));
   ARROW_ASSIGN_OR_RAISE(auto reader, segment::SegmentReader::Open(std::move(file)));
-  if (reader->footer().hash_seed != state_->hash_seed) {
+  if (reader->footer().hash_seed != hash_seed_) {
     return Corruption(reader->path(), 0, "segment belongs to another table (hash seed differs)");
   }
   Source source;
@@ -131,13 +134,14 @@ Status Table::OpenSegments() {
   return Status::OK();
 }
 
-Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files) {
+Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std::string>* known) {
   const std::vector<uint64_t> numbers = NumbersOf(files, kLogEnding);
   last_log_number_ = std::max(numbers.empty() ? 0 : numbers.back(), manifest_.log_number - 1);
   ARROW_ASSIGN_OR_RAISE(const std::vector<LogLink> chain,
                         ReadLogChain(context_.file_system, folder_, numbers, manifest_.log_number));
   for (const LogLink& link : chain) {
     const std::string& path = link.file->path();
+    known->insert(LogFileName(link.header.log_number));
     ARROW_ASSIGN_OR_RAISE(
         const LogImage image,
         ReadLog(link.file->bytes(), path, link.must_be_valid_bytes,
@@ -179,16 +183,14 @@ Status Table::ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
   return Status::OK();
 }
 
-Status Table::RemoveOrphans(const std::vector<io::FolderEntry>& files) {
-  std::set<std::string> known{ManifestFileName(manifest_.number)};
+Status Table::RemoveOrphans(const std::vector<io::FolderEntry>& files,
+                            std::set<std::string> known) {
   for (const Source& source : sources_) {
     if (source.segment != nullptr) known.insert(SegmentFileName(source.number));
   }
   for (const io::FolderEntry& file : files) {
-    const uint64_t log = ParseFileNumber(file.name, kLogEnding);
-    if (log != 0 && log >= manifest_.log_number && log <= prior_log_number_) continue;
     const bool is_ours = file.name.ends_with(kSegmentEnding) ||
-                         file.name.ends_with(kManifestEnding) || log != 0 ||
+                         file.name.ends_with(kManifestEnding) || file.name.ends_with(kLogEnding) ||
                          file.name.ends_with(".tmp");
     if (!is_ours || file.is_folder || known.contains(file.name)) continue;
     ARROW_RETURN_NOT_OK(context_.file_system->Remove(folder_ + "/" + file.name));

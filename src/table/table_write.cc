@@ -179,7 +179,8 @@ Result<WriteResult> Table::WriteLarge(const WriteRequest& request, RecordBatches
     StoreAs(write.segment_numbers.data() + at, segment.number);
   }
   auto result = Submit(&write);
-  if (result.ok()) segments.Keep();
+  // A log whose sync failed may name them all the same; CommitGroup sees to them then.
+  if (result.ok() || write.commit != 0) segments.Keep();
   return result;
 }
 

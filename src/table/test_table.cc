@@ -87,7 +87,10 @@ TestTable::TestTable(io::FileSystem* disk, const TableSchema& schema, int64_t sm
   context.wake_worker = [] {};
   context.memtable_bytes_max = 1 << 16;
   context.small_write_bytes_max = small_write_bytes_max;
-  opened_ = disk->Exists(kFolder) ? Status::OK() : Table::Create(context, kFolder, "t", schema);
+  if (!disk->Exists(kFolder)) {
+    opened_ = Table::Create(context, kFolder, "t", schema);
+    if (opened_.ok()) opened_ = disk->SyncFolder("/");  // as the engine does
+  }
   if (opened_.ok()) opened_ = Open();
 }
 
