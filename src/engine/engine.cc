@@ -44,20 +44,23 @@ uint64_t ParseId(std::string_view name) {
   return id;
 }
 
-// Makes a folder and every missing parent, and makes all those names durable.
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Makes a folder and every missing parent, and makes all those names durable. An earlier attempt
+// may have made them and failed to sync, so two names are synced whether they are new or not; the
+// outer one as far as we may, since the folder it is in can be somebody else's.
 Status MakeDurableFolder(io::FileSystem* file_system, const std::string& path) {
-  std::vector<std::string> parents;
-  for (std::string at = path; !file_system->Exists(at);) {
-    const size_t slash = at.find_last_of('/');
-    const std::string parent = slash == std::string::npos ? "."
-                               : slash == 0               ? "/"
-                                                          : at.substr(0, slash);
-    parents.push_back(parent);
-    if (parent == "." || parent == "/") break;
-    at = parent;
+  std::vector<std::string> parents{ParentOf(path)};
+  for (std::string at = path; !file_system->Exists(at); at = parents.back()) {
+    if (at != path) parents.push_back(ParentOf(at));
+    if (parents.back() == "." || parents.back() == "/") break;
   }
   ARROW_RETURN_NOT_OK(file_system->MakeFolder(path));
   for (const std::string& parent : parents) ARROW_RETURN_NOT_OK(file_system->SyncFolder(parent));
+  if (parents.size() == 1) IgnoreError(file_system->SyncFolder(ParentOf(parents[0])));
   return Status::OK();
 }
 
@@ -86,7 +89,7 @@ class Engine::Impl {
     if (options_.data_dir.empty()) return InvalidArgument("data_dir is empty");
     if (options_.mode == OpenMode::kWrite) return BecomeWriter();
     if (options_.mode == OpenMode::kAppend) {
-      ARROW_RETURN_NOT_OK(MakeDurableFolder(file_system_, tables_folder()));
+      ARROW_RETURN_NOT_OK(file_system_->MakeFolder(tables_folder()));
     } else if (!file_system_->Exists(tables_folder())) {
       return NotFound("data folder", options_.data_dir);
     }
@@ -97,7 +100,10 @@ class Engine::Impl {
   Status BecomeWriter() {
     ARROW_RETURN_NOT_OK(MakeDurableFolder(file_system_, tables_folder()));
     ARROW_ASSIGN_OR_RAISE(lock_, file_system_->Lock(options_.data_dir + "/LOCK"));
-    ARROW_RETURN_NOT_OK(LoadTables(true));
+    if (const Status loaded = LoadTables(true); !loaded.ok()) {
+      lock_.reset();
+      return loaded;
+    }
     worker_ = std::make_unique<engine::Worker>([this] { return MaintainTables(); });
     worker_->Wake();
     return Status::OK();
@@ -135,25 +141,25 @@ class Engine::Impl {
     if (const std::string* existing = catalog_.Pin()->FindAnyCase(name)) {
       return AlreadyExists("table", *existing);
     }
+    ARROW_RETURN_NOT_OK(Settle());
     const std::string id = IdName(next_id_++);
-    const std::string fresh = tables_folder() + "/" + std::string(kNewPrefix) + id;
-    const std::string folder = tables_folder() + "/" + id;
-    const auto make = [&]() -> Status {
-      ARROW_RETURN_NOT_OK(Table::Create(context_, fresh, std::string(name), schema));
-      ARROW_RETURN_NOT_OK(file_system_->Rename(fresh, folder));
-      return options_.durable ? file_system_->SyncFolder(tables_folder()) : Status::OK();
+    const std::string folder = Folder("", id);
+    const auto make = [&]() -> Result<std::shared_ptr<Table>> {
+      ARROW_RETURN_NOT_OK(
+          Table::Create(context_, Folder(kNewPrefix, id), std::string(name), schema));
+      ARROW_RETURN_NOT_OK(file_system_->Rename(Folder(kNewPrefix, id), folder));
+      ARROW_RETURN_NOT_OK(SyncTables());
+      return Table::Open(context_, folder, true);
     };
-    const Status made = make();
-    if (!made.ok()) {
-      for (const std::string& left : {fresh, folder}) {
-        if (file_system_->Exists(left)) IgnoreError(file_system_->RemoveFolder(left));
-      }
-      return made;
+    auto table = make();
+    if (!table.ok()) {
+      unsettled_ids_.push_back(id);
+      IgnoreError(Settle());
+      return table.status();
     }
-    ARROW_ASSIGN_OR_RAISE(auto table, Table::Open(context_, folder, true));
     auto* next = new Catalog();
     next->entries = catalog_.Pin()->entries;
-    next->entries[std::string(name)] = {std::move(table), folder, Status::OK()};
+    next->entries[std::string(name)] = {*std::move(table), folder, Status::OK()};
     catalog_.Publish(next);
     return Status::OK();
   }
@@ -166,10 +172,27 @@ class Engine::Impl {
     const auto found = next->entries.find(name);
     if (found == next->entries.end()) return NotFound("table", name);
     const std::string folder = found->second.folder;
-    const std::string dropped = tables_folder() + "/" + std::string(kDroppedPrefix) +
-                                folder.substr(folder.find_last_of('/') + 1);
-    ARROW_RETURN_NOT_OK(file_system_->Rename(folder, dropped));
-    if (options_.durable) ARROW_RETURN_NOT_OK(file_system_->SyncFolder(tables_folder()));
+    const std::string dropped = Folder(kDroppedPrefix, folder.substr(folder.find_last_of('/') + 1));
+    const auto drop = [&]() -> Status {  // an earlier attempt may have renamed it already
+      if (file_system_->Exists(folder)) {
+        ARROW_RETURN_NOT_OK(file_system_->Rename(folder, dropped));
+      }
+      return SyncTables();
+    };
+    const auto undo = [&]() -> Status {
+      if (file_system_->Exists(folder)) return Status::OK();
+      ARROW_RETURN_NOT_OK(file_system_->Rename(dropped, folder));
+      return SyncTables();
+    };
+    if (const Status status = drop(); !status.ok()) {
+      if (undo().ok()) return status;
+      // Nobody knows which name a power loss would leave, so it must not take writes any more.
+      found->second.table = nullptr;
+      found->second.health = Unavailable("table '" + std::string(name) +
+                                         "' is half dropped; drop it again: " + status.message());
+      catalog_.Publish(next.release());
+      return status;
+    }
     next->entries.erase(found);
     catalog_.Publish(next.release());
     IgnoreError(file_system_->RemoveFolder(dropped));
@@ -193,6 +216,31 @@ class Engine::Impl {
 
  private:
   std::string tables_folder() const { return options_.data_dir + "/tables"; }
+  std::string Folder(std::string_view prefix, const std::string& id) const {
+    return tables_folder() + "/" + std::string(prefix) + id;
+  }
+  Status SyncTables() {
+    return options_.durable ? file_system_->SyncFolder(tables_folder()) : Status::OK();
+  }
+
+  // Takes back folders of tables whose making failed, durably: after a power loss such a folder
+  // could else stand beside a later table of the same name.
+  Status Settle() {
+    while (!unsettled_ids_.empty()) {
+      const std::string& id = unsettled_ids_.back();
+      const std::string folder = Folder("", id);
+      if (file_system_->Exists(folder)) {
+        ARROW_RETURN_NOT_OK(file_system_->Rename(folder, Folder(kDroppedPrefix, id)));
+      }
+      ARROW_RETURN_NOT_OK(SyncTables());
+      for (const std::string_view prefix : {kNewPrefix, kDroppedPrefix}) {
+        const std::string left = Folder(prefix, id);
+        if (file_system_->Exists(left)) IgnoreError(file_system_->RemoveFolder(left));
+      }
+      unsettled_ids_.pop_back();
+    }
+    return Status::OK();
+  }
 
   Status LoadTables(bool is_writer) {
     ARROW_ASSIGN_OR_RAISE(const auto folders, file_system_->List(tables_folder()));
@@ -229,6 +277,13 @@ class Engine::Impl {
     }
   }
 
+  // Not dropped meanwhile.
+  bool IsCurrent(const std::string& name, const CatalogEntry& entry) const {
+    const auto catalog = catalog_.Pin();
+    const auto found = catalog->entries.find(name);
+    return found != catalog->entries.end() && found->second.table == entry.table;
+  }
+
   void WakeWorker() {
     if (worker_ != nullptr) worker_->Wake();
   }
@@ -239,7 +294,7 @@ class Engine::Impl {
     for (const auto& [name, entry] : catalog->entries) {
       if (entry.table == nullptr || !entry.table->NeedsMaintenance()) continue;
       const Status status = entry.table->Maintain(options_.background_compaction);
-      if (status.ok()) continue;
+      if (status.ok() || !IsCurrent(name, entry)) continue;
       ok = false;
       std::fprintf(stderr,
                    "fletching: background work on table '%s' failed and will be tried again: %s\n",
@@ -262,6 +317,7 @@ class Engine::Impl {
   std::mutex ddl_mutex_;
   std::unique_ptr<io::FolderLock> lock_;
   uint64_t next_id_ = 1;
+  std::vector<std::string> unsettled_ids_;
   std::atomic<bool> is_closed_{false};
   table::PublishedCell<Catalog> catalog_;
   std::unique_ptr<engine::Worker> worker_;

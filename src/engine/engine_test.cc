@@ -33,8 +33,7 @@ std::shared_ptr<arrow::RecordBatchReader> DocRows(const std::vector<std::string>
   auto batch = arrow::RecordBatch::Make(
       arrow::schema({arrow::field("id", arrow::utf8()), arrow::field("score", arrow::float32()),
                      arrow::field("title", arrow::utf8())}),
-      static_cast<int64_t>(ids.size()),
-      {Texts(ids), floats.Finish().ValueOrDie(), Texts(titles)});
+      static_cast<int64_t>(ids.size()), {Texts(ids), floats.Finish().ValueOrDie(), Texts(titles)});
   return arrow::RecordBatchReader::Make({batch}).ValueOrDie();
 }
 
@@ -118,8 +117,7 @@ TEST_F(EngineTest, PatchKeepsTheColumnsItDoesNotName) {
       arrow::schema({arrow::field("id", arrow::utf8()), arrow::field("title", arrow::utf8())}), 2,
       {Texts({"a", "new"}), Texts({"patched", "fresh"})});
   const auto rows = arrow::RecordBatchReader::Make({batch}).ValueOrDie();
-  const auto result =
-      engine_->Write({.table = "docs", .mode = WriteMode::kPatch}, rows.get());
+  const auto result = engine_->Write({.table = "docs", .mode = WriteMode::kPatch}, rows.get());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(Show(*engine_, {"a", "new"}), "1 patched | null fresh | ");
 }

@@ -39,7 +39,7 @@ struct CrashOp {
   std::string table = {};
   int first_key = 0;
   int key_count = 0;
-  int number = 0;  // goes into the rows
+  int number = 0;  // goes into the rows; ascending
   std::string Text() const;
 };
 
@@ -112,8 +112,9 @@ std::vector<std::string> FindDamage(io::FileSystem* disk);
 std::vector<std::string> FindLeftovers(io::FileSystem* disk);
 
 // Looks at a disk as it was found: no damage before opening, opens, shows what `history` allows,
-// leaves nothing behind, takes writes and shows them after another opening. "" or what is wrong.
-std::string CheckDisk(io::FileSystem* disk,
-                      const std::vector<std::pair<CrashOp, Outcome>>& history);
+// leaves nothing behind; goes_on: takes writes and shows them after another opening. "" or what is
+// wrong.
+std::string CheckDisk(io::FileSystem* disk, const std::vector<std::pair<CrashOp, Outcome>>& history,
+                      bool goes_on);
 
 }  // namespace fletching::engine
