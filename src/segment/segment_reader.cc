@@ -118,6 +118,17 @@ uint64_t SegmentReader::ValueCount(uint32_t column_id) const {
   return 0;
 }
 
+std::optional<ByteSpan> SegmentReader::ConstantValue(uint32_t column_id) const {
+  const int32_t index = layout_.IndexOf(column_id);
+  if (index < 0) return std::nullopt;
+  const ColumnEntry& entry = entries_[static_cast<size_t>(index)];
+  if (entry.encoding != static_cast<uint8_t>(Encoding::kConstant) ||
+      !VerifyRange(entry.data_offset, entry.data_bytes).ok()) {
+    return std::nullopt;
+  }
+  return bytes_.subspan(entry.data_offset, entry.data_bytes);
+}
+
 uint64_t SegmentReader::VaryingBytes() const {
   const uint64_t fixed = footer_.row_count * (layout_.fixed_bytes + layout_.key_prefix_bytes());
   return footer_.row_bytes > fixed ? footer_.row_bytes - fixed : 0;

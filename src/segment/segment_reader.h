@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,8 @@ class SegmentReader {
   uint64_t file_bytes() const { return bytes_.size(); }
   // Rows of this column that are neither null nor deleted; 0 without data.
   uint64_t ValueCount(uint32_t column_id) const;
+  // The value a constant column has in all rows; nullopt for other columns or damaged bytes.
+  std::optional<ByteSpan> ConstantValue(uint32_t column_id) const;
   // About the bytes of keys and variable-length values of all rows.
   uint64_t VaryingBytes() const;
   const std::string& path() const { return file_->path(); }

@@ -9,174 +9,19 @@
 #include <arrow/type.h>
 
 #include "segment/column_output.h"
+#include "table/locator.h"
 
 namespace fletching::table {
 namespace {
 
 using segment::ColumnOutput;
 using segment::KeyBatch;
-using segment::KeySelection;
 using segment::RowSelection;
 
-// Working memory of a read, kept by each thread so that a read of 1,000 keys allocates nothing but
-// its answer. Larger requests give theirs back.
-struct Scratch {
-  std::vector<uint64_t> hashes;
-  std::vector<const uint8_t*> bodies;
-  std::vector<uint32_t> rows;
-  std::vector<uint16_t> sources;  // index of the source a key's row was found in
-  // Of the source being searched:
-  std::vector<uint32_t> pending;
-  std::vector<const uint8_t*> found_bodies;
-  std::vector<uint32_t> found_rows;
-  std::vector<uint32_t> touched;
-
-  static constexpr size_t kKeptKeys = 64 * 1024;
-  void Resize(size_t count) {
-    hashes.resize(count);
-    bodies.resize(count);
-    rows.resize(count);
-  }
-  void Shrink() {
-    if (hashes.size() > kKeptKeys) *this = Scratch();
-  }
-};
-
-Scratch& ThreadScratch() {
-  thread_local Scratch scratch;
+LocateScratch& ThreadScratch() {
+  thread_local LocateScratch scratch;
   return scratch;
 }
-
-// Fills bodies, rows and sources of every key: the winning row, live or not.
-class Locator {
- public:
-  Locator(const Version& version, const KeyBatch& keys, const Projection& projection,
-          Scratch* scratch)
-      : version_(version), keys_(keys), projection_(projection), s_(*scratch) {}
-
-  Status Run() {
-    const auto count = static_cast<size_t>(keys_.count);
-    s_.Resize(count);
-    s_.sources.clear();
-    const std::vector<Source>& sources = version_.sources;
-    size_t first = 0;
-    while (first < sources.size() && sources[first].row_count() == 0) ++first;
-    if (first == sources.size()) {
-      std::fill(s_.bodies.begin(), s_.bodies.end(), nullptr);
-      return Status::OK();
-    }
-    KeySelection all = Selection(first);
-    all.is_hashed = false;
-    ARROW_ASSIGN_OR_RAISE(
-        found_count_, sources[first].Find(all, version_.commit, s_.bodies.data(), s_.rows.data()));
-    first_source_ = first;
-    is_one_source_ = true;
-    const bool by_event_time = version_.state->event_time_index >= 0;
-    for (size_t i = first + 1; i < sources.size(); ++i) {
-      if (sources[i].row_count() == 0) continue;
-      if (!by_event_time && found_count_ == keys_.count) break;
-      if (is_one_source_) s_.sources.assign(count, static_cast<uint16_t>(first));
-      is_one_source_ = false;
-      ARROW_RETURN_NOT_OK(by_event_time ? SearchNewer(i) : SearchRest(i));
-    }
-    return Status::OK();
-  }
-
-  // Keys that have a row, dead ones included.
-  int64_t found_count() const { return found_count_; }
-  // All rows found are of this source; s_.sources is not filled then.
-  bool is_one_source() const { return is_one_source_; }
-  size_t first_source() const { return first_source_; }
-
- private:
-  KeySelection Selection(size_t source) {
-    KeySelection selection{.keys = &keys_,
-                           .hashes = s_.hashes.data(),
-                           .hash_seed = version_.state->hash_seed,
-                           .is_hashed = true};
-    selection.touched = Touched(version_.sources[source].layout());
-    return selection;
-  }
-
-  // Body offsets of the wanted columns that lie behind a row's first cache line, one per line.
-  std::span<const uint32_t> Touched(const segment::RowLayout& layout) {
-    s_.touched.clear();
-    if (layout.fixed_bytes < 48) return {};
-    for (const uint32_t id : projection_.column_ids) {
-      const segment::LayoutColumn* column = layout.Find(id);
-      if (column == nullptr || column->encoding != format::Encoding::kPacked) continue;
-      s_.touched.push_back(column->is_variable ? layout.fixed_bytes : column->slot_offset);
-    }
-    std::sort(s_.touched.begin(), s_.touched.end());
-    size_t kept = 0;
-    uint32_t line_end = 48;  // what came with the row itself
-    for (const uint32_t offset : s_.touched) {
-      if (offset < line_end) continue;
-      s_.touched[kept++] = offset;
-      line_end = offset + 32;
-    }
-    s_.touched.resize(kept);
-    return s_.touched;
-  }
-
-  // Only keys that no newer source had.
-  Status SearchRest(size_t source) {
-    s_.pending.clear();
-    for (size_t i = 0; i < s_.bodies.size(); ++i) {
-      if (s_.bodies[i] == nullptr) s_.pending.push_back(static_cast<uint32_t>(i));
-    }
-    s_.found_bodies.resize(s_.pending.size());
-    s_.found_rows.resize(s_.pending.size());
-    KeySelection rest = Selection(source);
-    rest.is_all = false;
-    rest.positions = s_.pending;
-    ARROW_ASSIGN_OR_RAISE(const int64_t found,
-                          version_.sources[source].Find(
-                              rest, version_.commit, s_.found_bodies.data(), s_.found_rows.data()));
-    found_count_ += found;
-    for (size_t i = 0; found > 0 && i < s_.pending.size(); ++i) Take(s_.pending[i], source, i);
-    return Status::OK();
-  }
-
-  // All keys: an older source may hold the newer event.
-  Status SearchNewer(size_t source) {
-    s_.found_bodies.resize(s_.bodies.size());
-    s_.found_rows.resize(s_.bodies.size());
-    ARROW_ASSIGN_OR_RAISE(const int64_t found, version_.sources[source].Find(
-                                                   Selection(source), version_.commit,
-                                                   s_.found_bodies.data(), s_.found_rows.data()));
-    if (found == 0) return Status::OK();
-    const auto* column = FindEventColumn(*version_.state, version_.sources[source]);
-    for (size_t i = 0; i < s_.bodies.size(); ++i) {
-      if (s_.found_bodies[i] == nullptr) continue;
-      if (s_.bodies[i] != nullptr) {
-        const auto* best = FindEventColumn(*version_.state, version_.sources[s_.sources[i]]);
-        if (RowEventTime(*best, s_.bodies[i]) >= RowEventTime(*column, s_.found_bodies[i])) {
-          continue;
-        }
-      } else {
-        ++found_count_;
-      }
-      Take(i, source, i);
-    }
-    return Status::OK();
-  }
-
-  void Take(size_t key, size_t source, size_t found) {
-    if (s_.found_bodies[found] == nullptr) return;
-    s_.bodies[key] = s_.found_bodies[found];
-    s_.rows[key] = s_.found_rows[found];
-    s_.sources[key] = static_cast<uint16_t>(source);
-  }
-
-  const Version& version_;
-  const KeyBatch& keys_;
-  const Projection& projection_;
-  Scratch& s_;
-  int64_t found_count_ = 0;
-  bool is_one_source_ = false;
-  size_t first_source_ = 0;
-};
 
 // Rows of the answer grouped by where they come from.
 struct SourceRows {
@@ -191,7 +36,7 @@ struct SourceRows {
 };
 
 // Drops dead rows; returns how many keys are left. A null body from here on means: not found.
-int64_t FilterDead(const Version& version, int64_t now_us, Scratch* s) {
+int64_t FilterDead(const Version& version, int64_t now_us, LocateScratch* s) {
   std::vector<RowFilter> filters;
   filters.reserve(version.sources.size());
   for (const Source& source : version.sources) filters.emplace_back(*version.state, source, now_us);
@@ -207,7 +52,8 @@ int64_t FilterDead(const Version& version, int64_t now_us, Scratch* s) {
   return found;
 }
 
-std::vector<SourceRows> GroupBySource(const Version& version, const Scratch& s, bool hits_only) {
+std::vector<SourceRows> GroupBySource(const Version& version, const LocateScratch& s,
+                                      bool hits_only) {
   std::vector<SourceRows> groups(version.sources.size());
   uint32_t position = 0;
   for (size_t i = 0; i < s.bodies.size(); ++i) {
@@ -225,7 +71,7 @@ std::vector<SourceRows> GroupBySource(const Version& version, const Scratch& s, 
   return groups;
 }
 
-Result<std::shared_ptr<arrow::Buffer>> FoundBits(const Scratch& s, int64_t found_count) {
+Result<std::shared_ptr<arrow::Buffer>> FoundBits(const LocateScratch& s, int64_t found_count) {
   const auto count = static_cast<int64_t>(s.bodies.size());
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits,
                         arrow::AllocateBuffer((count + 7) / 8));
@@ -240,7 +86,7 @@ Result<std::shared_ptr<arrow::Buffer>> FoundBits(const Scratch& s, int64_t found
   return bits;
 }
 
-Result<std::shared_ptr<arrow::Array>> FoundPositions(const Scratch& s, int64_t found_count) {
+Result<std::shared_ptr<arrow::Array>> FoundPositions(const LocateScratch& s, int64_t found_count) {
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> positions,
                         arrow::AllocateBuffer(found_count * 4));
   uint8_t* at = positions->mutable_data();
@@ -319,7 +165,7 @@ Result<std::vector<std::shared_ptr<arrow::Buffer>>> AllocateColumns(
 
 Result<ReadResult> ReadVersion(const Version& version, const KeyBatch& keys,
                                const Projection& projection, bool hits_only, int64_t now_us) {
-  Scratch& s = ThreadScratch();
+  LocateScratch& s = ThreadScratch();
   Locator locator(version, keys, projection, &s);
   ARROW_RETURN_NOT_OK(locator.Run());
   ReadResult result;

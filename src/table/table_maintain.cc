@@ -7,17 +7,12 @@
 #include "base/check.h"
 #include "base/ignore_error.h"
 #include "base/thread_priority.h"
-#include "segment/physical.h"
-#include "segment/segment_writer.h"
-#include "table/merge_scan.h"
-#include "table/read.h"
-#include "table/segment_plan.h"
+#include "table/merge_write.h"
 #include "table/table.h"
 
 namespace fletching::table {
 namespace {
 
-constexpr int64_t kMergeRows = 16 * 1024;
 // A flush is due when the log names this many segments that no manifest does: opening replays them.
 constexpr size_t kUncoveredSegmentsMax = 8;
 // A run of newer segments is merged with the next older one when together they reach a third of
@@ -32,64 +27,10 @@ uint64_t SegmentBytes(const Source& source) { return source.segment->file_bytes(
 // Rows of some sources -> one new, durable segment, or none when nothing is left.
 Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool keep_tombstones) {
   const auto state = PinVersion()->state;
-  std::vector<ColumnFacts> facts(state->value_columns.size());
-  for (size_t c = 0; c < facts.size(); ++c) {
-    facts[c].type = state->value_columns[c].type;
-    facts[c].is_complete =
-        std::all_of(run.begin(), run.end(), [](const Source& s) { return s.segment != nullptr; });
-    for (const Source& source : run) {
-      if (source.segment == nullptr) continue;
-      const auto& footer = source.segment->footer();
-      facts[c].row_count += footer.row_count - footer.tombstone_count;
-      facts[c].value_count += source.segment->ValueCount(state->value_columns[c].id);
-    }
-  }
-  uint64_t bytes = 0;
-  uint64_t rows = 0;
-  for (const Source& source : run) {
-    rows += source.row_count();
-    bytes += source.segment != nullptr ? source.segment->VaryingBytes()
-                                       : source.memtable->VaryingBytes();
-  }
-  segment::SegmentSpec spec =
-      PlanSegment(*state, facts, rows == 0 ? 0 : bytes / rows, context_.durable);
-  const segment::RowLayout layout = spec.layout;
   const uint64_t number = next_segment_.fetch_add(1);
   const std::string path = SegmentPath(number);
-  std::vector<const ColumnSchema*> columns;
-  for (const ColumnSchema& column : state->value_columns) columns.push_back(&column);
-
-  const auto write = [&]() -> Result<uint64_t> {
-    ARROW_ASSIGN_OR_RAISE(
-        auto writer, segment::SegmentWriter::Create(context_.file_system, path, std::move(spec)));
-    MergeScan scan(*state, run, UINT64_MAX, Now(), keep_tombstones);
-    MergeChunk chunk;
-    while (true) {
-      ARROW_ASSIGN_OR_RAISE(const bool has_more, scan.Next(kMergeRows, &chunk));
-      if (!has_more) break;
-      ARROW_ASSIGN_OR_RAISE(
-          const auto arrays,
-          GatherRows(*chunk.source, columns, state->event_time_index, chunk.Selection()));
-      PreparedBatch batch;
-      batch.row_count = static_cast<int64_t>(chunk.keys.size());
-      batch.keys = JoinKeys(chunk.keys, segment::KeyWidth(state->schema));
-      for (const auto& array : arrays) {
-        ARROW_ASSIGN_OR_RAISE(auto column, segment::MakePhysical(array));
-        batch.columns.push_back(std::move(column));
-      }
-      const int32_t time_offset = chunk.source->layout().time_offset;
-      for (const uint8_t* body : chunk.bodies) {
-        batch.tombstones.push_back(body[0] & segment::kTombstoneBit);
-        if (layout.time_offset < 0) continue;
-        batch.times_us.push_back(time_offset < 0 ? 0 : LoadAs<int64_t>(body + time_offset));
-      }
-      ARROW_RETURN_NOT_OK(writer->Append(RowsForLayout(*state, batch, layout)));
-    }
-    if (writer->row_count() == 0) return uint64_t{0};
-    ARROW_RETURN_NOT_OK(writer->Finish().status());
-    return writer->row_count();
-  };
-  const auto written = write();
+  const auto written = WriteMerged(*state, run, keep_tombstones, Now(), context_.file_system, path,
+                                   context_.durable);
   if (!written.ok() || *written == 0) {
     RemoveFile(path);
     ARROW_RETURN_NOT_OK(written.status());

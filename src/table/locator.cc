@@ -1,0 +1,117 @@
+#include "table/locator.h"
+
+#include <algorithm>
+
+namespace fletching::table {
+
+using segment::KeySelection;
+
+Status Locator::Run() {
+  const auto count = static_cast<size_t>(keys_.count);
+  s_.Resize(count);
+  s_.sources.clear();
+  const std::vector<Source>& sources = version_.sources;
+  size_t first = 0;
+  while (first < sources.size() && sources[first].row_count() == 0) ++first;
+  if (first == sources.size()) {
+    std::fill(s_.bodies.begin(), s_.bodies.end(), nullptr);
+    return Status::OK();
+  }
+  KeySelection all = Selection(first);
+  all.is_hashed = false;
+  ARROW_ASSIGN_OR_RAISE(
+      found_count_, sources[first].Find(all, version_.commit, s_.bodies.data(), s_.rows.data()));
+  first_source_ = first;
+  is_one_source_ = true;
+  const bool by_event_time = version_.state->event_time_index >= 0;
+  for (size_t i = first + 1; i < sources.size(); ++i) {
+    if (sources[i].row_count() == 0) continue;
+    if (!by_event_time && found_count_ == keys_.count) break;
+    if (is_one_source_) s_.sources.assign(count, static_cast<uint16_t>(first));
+    is_one_source_ = false;
+    ARROW_RETURN_NOT_OK(by_event_time ? SearchNewer(i) : SearchRest(i));
+  }
+  return Status::OK();
+}
+
+KeySelection Locator::Selection(size_t source) {
+  KeySelection selection{.keys = &keys_,
+                         .hashes = s_.hashes.data(),
+                         .hash_seed = version_.state->hash_seed,
+                         .is_hashed = true};
+  selection.touched = Touched(version_.sources[source].layout());
+  return selection;
+}
+
+// Body offsets of the wanted columns that lie behind a row's first cache line, one per line.
+std::span<const uint32_t> Locator::Touched(const segment::RowLayout& layout) {
+  s_.touched.clear();
+  if (layout.fixed_bytes < 48) return {};
+  for (const uint32_t id : projection_.column_ids) {
+    const segment::LayoutColumn* column = layout.Find(id);
+    if (column == nullptr || column->encoding != format::Encoding::kPacked) continue;
+    s_.touched.push_back(column->is_variable ? layout.fixed_bytes : column->slot_offset);
+  }
+  std::sort(s_.touched.begin(), s_.touched.end());
+  size_t kept = 0;
+  uint32_t line_end = 48;  // what came with the row itself
+  for (const uint32_t offset : s_.touched) {
+    if (offset < line_end) continue;
+    s_.touched[kept++] = offset;
+    line_end = offset + 32;
+  }
+  s_.touched.resize(kept);
+  return s_.touched;
+}
+
+// Only keys that no newer source had.
+Status Locator::SearchRest(size_t source) {
+  s_.pending.clear();
+  for (size_t i = 0; i < s_.bodies.size(); ++i) {
+    if (s_.bodies[i] == nullptr) s_.pending.push_back(static_cast<uint32_t>(i));
+  }
+  s_.found_bodies.resize(s_.pending.size());
+  s_.found_rows.resize(s_.pending.size());
+  KeySelection rest = Selection(source);
+  rest.is_all = false;
+  rest.positions = s_.pending;
+  ARROW_ASSIGN_OR_RAISE(const int64_t found,
+                        version_.sources[source].Find(rest, version_.commit, s_.found_bodies.data(),
+                                                      s_.found_rows.data()));
+  found_count_ += found;
+  for (size_t i = 0; found > 0 && i < s_.pending.size(); ++i) Take(s_.pending[i], source, i);
+  return Status::OK();
+}
+
+// All keys: an older source may hold the newer event.
+Status Locator::SearchNewer(size_t source) {
+  s_.found_bodies.resize(s_.bodies.size());
+  s_.found_rows.resize(s_.bodies.size());
+  ARROW_ASSIGN_OR_RAISE(const int64_t found, version_.sources[source].Find(
+                                                 Selection(source), version_.commit,
+                                                 s_.found_bodies.data(), s_.found_rows.data()));
+  if (found == 0) return Status::OK();
+  const auto* column = FindEventColumn(*version_.state, version_.sources[source]);
+  for (size_t i = 0; i < s_.bodies.size(); ++i) {
+    if (s_.found_bodies[i] == nullptr) continue;
+    if (s_.bodies[i] != nullptr) {
+      const auto* best = FindEventColumn(*version_.state, version_.sources[s_.sources[i]]);
+      if (RowEventTime(*best, s_.bodies[i]) >= RowEventTime(*column, s_.found_bodies[i])) {
+        continue;
+      }
+    } else {
+      ++found_count_;
+    }
+    Take(i, source, i);
+  }
+  return Status::OK();
+}
+
+void Locator::Take(size_t key, size_t source, size_t found) {
+  if (s_.found_bodies[found] == nullptr) return;
+  s_.bodies[key] = s_.found_bodies[found];
+  s_.rows[key] = s_.found_rows[found];
+  s_.sources[key] = static_cast<uint16_t>(source);
+}
+
+}  // namespace fletching::table

@@ -1,0 +1,72 @@
+// Which row of which source answers each key. Stage: locate.
+// Newest source first; with event times every source is asked and the newest event kept.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "segment/keys.h"
+#include "segment/locate.h"
+#include "table/read.h"
+#include "table/version.h"
+
+namespace fletching::table {
+
+// Working memory of a read, kept by each thread so that a read of 1,000 keys allocates nothing but
+// its answer. Larger requests give theirs back.
+struct LocateScratch {
+  std::vector<uint64_t> hashes;
+  std::vector<const uint8_t*> bodies;
+  std::vector<uint32_t> rows;
+  std::vector<uint16_t> sources;  // index of the source a key's row was found in
+  // Of the source being searched:
+  std::vector<uint32_t> pending;
+  std::vector<const uint8_t*> found_bodies;
+  std::vector<uint32_t> found_rows;
+  std::vector<uint32_t> touched;
+
+  static constexpr size_t kKeptKeys = 64 * 1024;
+  void Resize(size_t count) {
+    hashes.resize(count);
+    bodies.resize(count);
+    rows.resize(count);
+  }
+  void Shrink() {
+    if (hashes.size() > kKeptKeys) *this = LocateScratch();
+  }
+};
+
+// Fills bodies, rows and sources of every key: the winning row, live or not.
+// Lifetime: version, keys, projection and scratch outlive it. Threads: one.
+class Locator {
+ public:
+  Locator(const Version& version, const segment::KeyBatch& keys, const Projection& projection,
+          LocateScratch* scratch)
+      : version_(version), keys_(keys), projection_(projection), s_(*scratch) {}
+
+  Status Run();
+
+  // Keys that have a row, dead ones included.
+  int64_t found_count() const { return found_count_; }
+  // All rows found are of first_source(); scratch.sources is not filled then.
+  bool is_one_source() const { return is_one_source_; }
+  size_t first_source() const { return first_source_; }
+
+ private:
+  segment::KeySelection Selection(size_t source);
+  std::span<const uint32_t> Touched(const segment::RowLayout& layout);
+  Status SearchRest(size_t source);
+  Status SearchNewer(size_t source);
+  void Take(size_t key, size_t source, size_t found);
+
+  const Version& version_;
+  const segment::KeyBatch& keys_;
+  const Projection& projection_;
+  LocateScratch& s_;
+  int64_t found_count_ = 0;
+  bool is_one_source_ = false;
+  size_t first_source_ = 0;
+};
+
+}  // namespace fletching::table
