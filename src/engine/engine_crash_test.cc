@@ -29,6 +29,7 @@ struct CrashRun {
   int seeds_per_call = 1;
   int every = 1;      // crash at every so many calls
   bool deep = false;  // crash again while the store recovers
+  bool only_after_fault = false;
   uint64_t first_seed = 0;
 };
 
@@ -75,6 +76,7 @@ CrashOutcome RunWithCrashes(const CrashRun& run) {
   const auto crash = [&](const IoRecord&) {
     const std::lock_guard one(mutex);
     if (!outcome.loss.empty() || call++ % run.every != 0) return;
+    if (run.only_after_fault && !disk.fired()) return;
     for (int i = 0; i < run.seeds_per_call; ++i) {
       const uint64_t seed = run.first_seed + static_cast<uint64_t>(call * run.seeds_per_call + i);
       std::unique_ptr<SimFileSystem> after;
@@ -129,6 +131,68 @@ TEST(EngineCrash, LosesNothingWhileCompactionRuns) {
     const CrashOutcome outcome = RunWithCrashes(
         {.ops = RandomOps(seed, 24), .background = true, .first_seed = seed * 1'000});
     ASSERT_EQ(outcome.loss, "") << "operations of seed " << seed;
+  }
+}
+
+// Which sync of the code a call is, told from the calls before it.
+std::string SiteOf(const std::vector<IoRecord>& log, size_t at) {
+  const IoRecord& record = log[at];
+  const IoRecord& before = log[at - 1];
+  const auto ends = [](const IoRecord& r, std::string_view ending) {
+    return r.path.ends_with(ending);
+  };
+  if (record.call == IoCall::kSync) {
+    if (ends(record, ".flseg")) return "bytes of a segment";
+    if (ends(record, ".flman.tmp")) return "bytes of a manifest";
+    return log[at - 2].call == IoCall::kCreate ? "header of a log" : "group of writes";
+  }
+  if (!record.path.starts_with("/data/tables")) return "data folder";
+  if (record.path == "/data/tables") {
+    return before.path.find(".dropped-") != std::string::npos ? "table dropped" : "table made";
+  }
+  if (record.path.find("/.new-") != std::string::npos) return "name of a first manifest";
+  if (before.call == IoCall::kRename) return "name of a manifest";
+  if (ends(before, ".fllog")) return "name of a log";
+  return before.call == IoCall::kMap ? "name of a merged segment" : "names of a large write";
+}
+
+bool IsSync(const IoRecord& record) {
+  return record.call == IoCall::kSync || record.call == IoCall::kSyncFolder;
+}
+
+// Leaves out one sync after the other until each place in the code has shown a loss.
+TEST(EngineCrash, ShowsTheLossOfEverySyncThatIsLeftOut) {
+  // A later sync covers these before anything depends on them:
+  const std::map<std::string, std::string> covered = {
+      // The first group of writes syncs the same file, header and all; a log without a whole header
+      // and without a frame is passed over.
+      {"header of a log", "the sync of its first group"}};
+  using Kind = CrashOp::Kind;
+  const std::vector<CrashOp> ops = {
+      {Kind::kCreate, "a", 0, 0, 1},  {Kind::kWrite, "a", 0, 3, 2},   {Kind::kWrite, "a", 5, 40, 3},
+      {Kind::kWrite, "a", 1, 3, 4},   {Kind::kFlush, "a", 0, 0, 5},   {Kind::kWrite, "a", 2, 3, 6},
+      {Kind::kWrite, "a", 9, 40, 7},  {Kind::kCompact, "a", 0, 0, 8}, {Kind::kWrite, "a", 3, 3, 9},
+      {Kind::kCreate, "b", 0, 0, 10}, {Kind::kWrite, "b", 1, 1, 11},  {Kind::kDrop, "b", 0, 0, 12},
+      {Kind::kWrite, "a", 4, 3, 13}};
+  const std::vector<IoRecord> log = RunWithCrashes({.ops = ops, .every = 1 << 30}).log;
+  std::map<std::string, bool> lost;
+  uint64_t number = 0;
+  for (size_t at = 0; at < log.size(); ++at) {
+    if (!IsSync(log[at])) continue;
+    ++number;
+    bool& is_lost = lost[SiteOf(log, at)];
+    if (is_lost) continue;
+    const CrashRun without = {.ops = ops,
+                              .plan = {.at = number,
+                                       .kinds = {IoCall::kSync, IoCall::kSyncFolder},
+                                       .effect = io::FaultEffect::kSkip},
+                              .seeds_per_call = 3,
+                              .only_after_fault = true};
+    is_lost = !RunWithCrashes(without).loss.empty();
+  }
+  EXPECT_EQ(lost.size(), 12u);
+  for (const auto& [site, is_lost] : lost) {
+    EXPECT_EQ(is_lost, !covered.contains(site)) << site;
   }
 }
 
