@@ -5,14 +5,13 @@
 #include "arrow/array.h"
 #include "arrow/array/concatenate.h"
 #include "arrow/buffer.h"
-#include "arrow/io/memory.h"
-#include "arrow/ipc/writer.h"
+#include "arrow/io/interfaces.h"
 #include "arrow/record_batch.h"
 #include "arrow/type.h"
 #include "arrow/util/key_value_metadata.h"
 
 #include "api/json_tree.h"
-#include "api/schema_json.h"
+#include "base/bytes.h"
 #include "ingest/cast.h"
 #include "ingest/sources.h"
 
@@ -71,6 +70,40 @@ Result<std::vector<int>> FindKeyColumns(const arrow::Schema& stream, const Table
   return places;
 }
 
+bool IsAscii(ByteSpan text) {
+  uint64_t all = 0;
+  size_t at = 0;
+  for (; at + 32 <= text.size(); at += 32) {
+    all |= LoadAs<uint64_t>(text.data() + at) | LoadAs<uint64_t>(text.data() + at + 8) |
+           LoadAs<uint64_t>(text.data() + at + 16) | LoadAs<uint64_t>(text.data() + at + 24);
+  }
+  for (; at < text.size(); ++at) all |= text[at];
+  return (all & 0x8080808080808080) == 0;
+}
+
+// Whether offsets rise within the text and the text is ASCII. Then every value is good UTF-8, and a
+// thousand keys are checked in a microsecond instead of five.
+bool IsPlainText(const arrow::Array& column) {
+  if (column.type_id() != arrow::Type::STRING || column.length() == 0) return false;
+  const auto& texts = static_cast<const arrow::StringArray&>(column);
+  if (texts.value_data() == nullptr) return false;
+  const int32_t* offsets = texts.raw_value_offsets();
+  bool rising = offsets[0] >= 0;
+  for (int64_t i = 0; i < texts.length(); ++i) rising &= offsets[i] <= offsets[i + 1];
+  if (!rising || offsets[texts.length()] > texts.value_data()->size()) return false;
+  return IsAscii({texts.value_data()->data() + offsets[0],
+                  static_cast<size_t>(offsets[texts.length()] - offsets[0])});
+}
+
+Status CheckBatch(const arrow::RecordBatch& batch) {
+  for (const std::shared_ptr<arrow::Array>& column : batch.columns()) {
+    // The cheap check makes sure that offsets and text are where their sizes say.
+    if (column->Validate().ok() && IsPlainText(*column)) continue;
+    return ingest::ValidateBatch(batch);
+  }
+  return Status::OK();
+}
+
 Result<KeyArrays> Join(std::vector<arrow::ArrayVector> pieces, const arrow::Schema& stream,
                        const std::vector<int>& places) {
   KeyArrays keys;
@@ -89,22 +122,6 @@ Result<KeyArrays> Join(std::vector<arrow::ArrayVector> pieces, const arrow::Sche
   return keys;
 }
 
-int64_t StreamBytesGuess(const arrow::RecordBatch& batch) {
-  // Schema and batch messages: about 150 bytes a column, each buffer padded to 8 bytes.
-  int64_t bytes = 1024 + 256 * int64_t{batch.num_columns()};
-  for (const auto& column : batch.column_data()) {
-    for (const auto& buffer : column->buffers) {
-      if (buffer != nullptr) bytes += buffer->size() + 64;
-    }
-    for (const auto& child : column->child_data) {
-      for (const auto& buffer : child->buffers) {
-        if (buffer != nullptr) bytes += buffer->size() + 64;
-      }
-    }
-  }
-  return bytes;
-}
-
 }  // namespace
 
 Result<IpcKeysRequest> ParseIpcKeys(const Body& body, const TableSchema& schema) {
@@ -118,29 +135,12 @@ Result<IpcKeysRequest> ParseIpcKeys(const Body& body, const TableSchema& schema)
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(reader->ReadNext(&batch));
     if (batch == nullptr) break;
-    ARROW_RETURN_NOT_OK(ingest::ValidateBatch(*batch));
+    ARROW_RETURN_NOT_OK(CheckBatch(*batch));
     if (batch->num_rows() == 0) continue;
     for (size_t i = 0; i < places.size(); ++i) pieces[i].push_back(batch->column(places[i]));
   }
   ARROW_ASSIGN_OR_RAISE(request.keys, Join(std::move(pieces), stream, places));
   return request;
-}
-
-Result<std::shared_ptr<arrow::Buffer>> WriteIpcStream(
-    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Array>& positions) {
-  std::shared_ptr<arrow::RecordBatch> whole;
-  const arrow::RecordBatch* answer = &batch;
-  if (positions != nullptr) {
-    const auto index = arrow::field(std::string(kIndexColumn), arrow::uint32(), false);
-    ARROW_ASSIGN_OR_RAISE(whole, batch.AddColumn(0, index, positions));
-    answer = whole.get();
-  }
-  ARROW_ASSIGN_OR_RAISE(auto sink,
-                        arrow::io::BufferOutputStream::Create(StreamBytesGuess(*answer)));
-  ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(sink, answer->schema()));
-  ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*answer));
-  ARROW_RETURN_NOT_OK(writer->Close());
-  return sink->Finish();
 }
 
 }  // namespace fletching::api

@@ -1,4 +1,4 @@
-// Arrow IPC streams: keys of a request out of one, answers into one. Stages: parse, render.
+// Keys of a request out of an Arrow IPC stream. Stage: parse.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +28,5 @@ struct IpcKeysRequest {
 // Errors: kInvalidArgument: not a stream, key columns missing or too many, null keys, metadata
 // that is no JSON list of strings; kTooLarge.
 Result<IpcKeysRequest> ParseIpcKeys(const Body& body, const TableSchema& schema);
-
-// One stream with one batch, in one buffer. `positions` (may be null) becomes the first column,
-// "_idx" uint32, never null; the others are as the batch's schema says.
-Result<std::shared_ptr<arrow::Buffer>> WriteIpcStream(
-    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Array>& positions);
 
 }  // namespace fletching::api

@@ -15,6 +15,8 @@
 #include "arrow/util/key_value_metadata.h"
 #include <gtest/gtest.h>
 
+#include "api/ipc_answer.h"
+
 namespace fletching::api {
 namespace {
 

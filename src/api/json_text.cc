@@ -1,5 +1,6 @@
 #include "api/json_text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -96,10 +97,13 @@ void AppendJsonDouble(std::string* out, double value) {
     return;
   }
   char digits[32];
-  const auto [end, error] = std::to_chars(digits, digits + sizeof(digits), value);
-  const std::string_view text(digits, static_cast<size_t>(end - digits));
-  out->append(text);
-  if (text.find_first_of(".e") == std::string_view::npos) out->append(".0");
+  char* end = std::to_chars(digits, digits + sizeof(digits) - 2, value).ptr;
+  const auto is_fraction = [](char c) { return c == '.' || c == 'e'; };
+  if (std::none_of(digits, end, is_fraction)) {
+    *end++ = '.';
+    *end++ = '0';
+  }
+  out->append(digits, end);
 }
 
 void AppendJsonBase64(std::string* out, ByteSpan bytes) {

@@ -10,6 +10,7 @@
 #include "fletching/engine.h"
 
 #include "api/http/handlers.h"
+#include "api/ipc_answer.h"
 #include "api/ipc_body.h"
 #include "api/json_batch.h"
 #include "api/json_request.h"

@@ -1,0 +1,19 @@
+// An answer's columns as an Arrow IPC stream. Stage: render.
+#pragma once
+
+#include <memory>
+
+#include "arrow/type_fwd.h"
+
+#include "fletching/status.h"
+
+namespace fletching::api {
+
+// One stream with one batch, in one buffer. `positions` (may be null) becomes the first column,
+// "_idx" uint32, never null; the others are as the batch's schema says.
+// Cost: the copy of the columns and a few microseconds. The schema's message, which is half of
+// those, is kept per thread for the last few shapes of answers.
+Result<std::shared_ptr<arrow::Buffer>> WriteIpcStream(
+    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Array>& positions);
+
+}  // namespace fletching::api
