@@ -91,9 +91,11 @@ serve: setup ## run fletchingd on ./data; ARGS="--http 127.0.0.1:8080" and so on
 	@$(call compile,build/release,fletchingd)
 	@build/release/bin/fletchingd $(or $(ARGS),--data-dir data)
 
-crash: build ## CYCLES=200: kill -9 under load, reopen, compare; SEED= repeats one
-	@FLETCHINGD=$(CURDIR)/$(BUILD)/bin/fletchingd PYTHONPATH=$(CURDIR)/$(BUILD)/python \
-	  FLETCHING_CRASH_CYCLES=$(or $(CYCLES),200) $(PY) -m pytest -q -s tests/crash $(PYTEST_FLAGS)
+crash: setup-dev ## CYCLES=200: kill -9 under load, reopen, compare; SEED= repeats one
+	@$(call configure,dev,$(BUILD))
+	@$(call compile,$(BUILD),fletching_crash_test)
+	@FLETCHING_CRASH_CYCLES=$(or $(CYCLES),200) $(if $(SEED),FLETCHING_CRASH_SEED=$(SEED)) \
+	  $(BUILD)/bin/fletching_crash_test --gtest_brief=1
 
 mutants: setup-dev ## seeded faults, each of which a test must catch; M=name for one
 	@$(PY) tools/mutants.py --jobs $(JOBS) $(M)
