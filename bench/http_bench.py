@@ -134,7 +134,9 @@ class Bench:
                 for mode in MODES if self.server_cpus else MODES[:1]:
                     result = self.client(port, mode, *flags)
                     floor = self.floor(mode, len(bodies[0]), result["response_body_bytes"])
-                    self.report(f"read, {label}, {mode}", result, {"bare": bare, "HTTP": floor}, 1.6)
+                    self.report(
+                        f"read, {label}, {mode}", result, {"bare": bare, "HTTP": floor}, 1.6
+                    )
 
     def warm_up(self, port: int) -> None:
         """Touches every page and block of the table once."""

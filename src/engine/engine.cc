@@ -106,10 +106,12 @@ class Engine::Impl {
     }
     worker_ = std::make_unique<engine::Worker>([this] { return MaintainTables(); });
     worker_->Wake();
+    is_writer_.store(true, std::memory_order_release);
     return Status::OK();
   }
 
   Status EnsureWriter() {
+    if (is_writer_.load(std::memory_order_acquire) && !is_closed_) return Status::OK();
     const std::lock_guard lock(ddl_mutex_);
     if (is_closed_) return InvalidArgument("this engine is closed");
     if (options_.mode == OpenMode::kReadOnly) {
@@ -319,6 +321,7 @@ class Engine::Impl {
   uint64_t next_id_ = 1;
   std::vector<std::string> unsettled_ids_;
   std::atomic<bool> is_closed_{false};
+  std::atomic<bool> is_writer_{false};
   table::PublishedCell<Catalog> catalog_;
   std::unique_ptr<engine::Worker> worker_;
 };

@@ -20,6 +20,8 @@ constexpr uint64_t kUnit = 8;
 constexpr uint64_t kFirstByte = 16;
 // One slot per 64 arena bytes; at most 60 % of them are used.
 constexpr uint64_t kBytesPerSlot = 64;
+// One write of this size, about 200 rows, shows that more will come.
+constexpr uint64_t kLargePagesFromBytes = 16 * 1024;
 
 void* Reserve(uint64_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -100,8 +102,18 @@ void Memtable::Link(uint32_t row, uint64_t hash, const RowView& view) {
   }
 }
 
+// A table that takes more than single rows: large pages spare it a page fault for nearly every row
+// at first. A table of few rows stays a few small pages.
+void Memtable::UseLargePages() {
+  if (uses_large_pages_) return;
+  uses_large_pages_ = true;
+  (void)madvise(arena_, capacity_bytes_, MADV_HUGEPAGE);
+  (void)madvise(slots_, slot_count_ * 8, MADV_HUGEPAGE);
+}
+
 Status Memtable::Insert(ByteSpan rows, uint64_t commit, const std::string& origin) {
   FLETCHING_CHECK(used_bytes() + rows.size() <= capacity_bytes_);
+  if (rows.size() > kLargePagesFromBytes) UseLargePages();
   uint64_t used = used_bytes();
   for (uint64_t at = 0; at < rows.size();) {
     if (rows.size() - at < sizeof(RowPrefix)) return Corruption(origin, at, "row prefix is cut");

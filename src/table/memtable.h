@@ -55,6 +55,7 @@ class Memtable {
   uint64_t key_count() const { return key_count_.load(std::memory_order_relaxed); }
 
  private:
+  void UseLargePages();
   uint32_t FindRow(ByteSpan key, uint64_t hash, uint64_t commit) const;
   void Link(uint32_t row, uint64_t hash, const segment::RowView& view);
   segment::RowView ViewOf(uint32_t row) const;
@@ -65,6 +66,7 @@ class Memtable {
   const int32_t event_time_index_;
   const uint64_t capacity_bytes_;
   const uint64_t slot_count_;  // a power of two
+  bool uses_large_pages_ = false;
   uint8_t* arena_ = nullptr;
   std::atomic<uint64_t>* slots_ = nullptr;  // high half: tag, low half: row; 0 = empty
   std::atomic<uint64_t> used_bytes_;

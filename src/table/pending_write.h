@@ -1,7 +1,7 @@
 // A write on its way through the commit queue. Shared by table_write.cc and table_commit.cc.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -27,10 +27,11 @@ struct Table::PendingWrite {
   bool must_retry = false;  // the schema changed in between: prepare again
   uint64_t commit = 0;
 
-  // Guarded by Table::queue_mutex_.
-  bool is_done = false;
-  bool is_leader = false;
-  std::condition_variable wake;
+  // Set by the leader of its group, outside any lock: a writer that wakes meets nobody's mutex.
+  static constexpr uint32_t kWaits = 0;
+  static constexpr uint32_t kLeads = 1;
+  static constexpr uint32_t kDone = 2;
+  std::atomic<uint32_t> turn{kWaits};
 };
 
 }  // namespace fletching::table

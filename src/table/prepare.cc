@@ -1,7 +1,7 @@
 #include "table/prepare.h"
 
 #include <algorithm>
-#include <set>
+#include <string_view>
 #include <utility>
 
 #include <arrow/array.h>
@@ -42,16 +42,21 @@ Result<std::shared_ptr<arrow::Array>> CheckedColumn(const BatchCaster& caster,
 
 Status CheckNames(const TableState& state, const arrow::RecordBatch& batch,
                   bool ignore_extra_columns) {
-  std::set<std::string> seen;
-  for (const auto& field : batch.schema()->fields()) {
-    if (!seen.insert(field->name()).second) {
-      return SchemaMismatch("column '" + field->name() + "' occurs twice in the batch");
+  std::vector<std::string_view> names;
+  names.reserve(static_cast<size_t>(batch.num_columns()));
+  for (const auto& field : batch.schema()->fields()) names.push_back(field->name());
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) {
+    return SchemaMismatch("column '" + std::string(*twice) + "' occurs twice in the batch");
+  }
+  for (const std::string_view name : names) {
+    if (ignore_extra_columns || state.FindValue(name) != nullptr || state.schema.IsKey(name)) {
+      continue;
     }
-    if (!ignore_extra_columns && state.schema.Find(field->name()) == nullptr) {
-      return SchemaMismatch("column '" + field->name() +
-                            "' is not in the table's schema; drop it from the batch or add it to "
-                            "the table first");
-    }
+    return SchemaMismatch("column '" + std::string(name) +
+                          "' is not in the table's schema; drop it from the batch or add it to "
+                          "the table first");
   }
   return Status::OK();
 }

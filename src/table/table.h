@@ -12,7 +12,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -97,6 +96,7 @@ class Table {
                                  std::vector<std::shared_ptr<arrow::RecordBatch>> batches,
                                  arrow::RecordBatchReader* source);
   Result<WriteResult> Submit(PendingWrite* write);
+  void LeadGroup(PendingWrite* leader);
 
   // table_commit.cc
   void CommitGroup(const std::vector<PendingWrite*>& group);

@@ -2,9 +2,13 @@
 #include <algorithm>
 #include <utility>
 
+#include <arrow/array.h>
 #include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <arrow/type_traits.h>
 #include <arrow/util/byte_size.h>
 
+#include "base/futex.h"
 #include "base/ignore_error.h"
 #include "segment/segment_writer.h"
 #include "table/pending_write.h"
@@ -26,6 +30,25 @@ constexpr uint64_t kRowAddressesMax = (uint64_t{1} << 32) - (uint64_t{1} << 24);
 constexpr int64_t kPatchBytesMax = int64_t{256} << 20;
 // Frozen memory tables that may wait for the background thread before writers do its work.
 constexpr int64_t kFrozenMax = 4;
+
+// About what the rows of a batch take when packed. Arrow's ReferencedBufferSize says it too, at 3
+// us a column: for nested columns only.
+Result<int64_t> BatchBytes(const arrow::RecordBatch& batch) {
+  int64_t bytes = 0;
+  for (const auto& column : batch.columns()) {
+    if (arrow::is_fixed_width(column->type_id())) {
+      const auto& type = static_cast<const arrow::FixedWidthType&>(*column->type());
+      bytes += column->length() * ((type.bit_width() + 7) / 8);
+    } else if (arrow::is_binary_like(column->type_id())) {
+      bytes += static_cast<const arrow::BinaryArray&>(*column).total_values_length();
+      bytes += column->length() * 4;
+    } else {
+      ARROW_ASSIGN_OR_RAISE(const int64_t nested, arrow::util::ReferencedBufferSize(*column));
+      bytes += nested;
+    }
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -94,35 +117,43 @@ class Table::SegmentBatchWriter {
 };
 
 Result<WriteResult> Table::Submit(PendingWrite* write) {
-  std::unique_lock lock(queue_mutex_);
-  queue_.push_back(write);
-  if (has_leader_) {
-    write->wake.wait(lock, [&] { return write->is_done || write->is_leader; });
-  } else {
-    has_leader_ = true;
-    write->is_leader = true;
-  }
-  if (!write->is_done) {
-    const std::vector<PendingWrite*> group(queue_.begin(), queue_.end());
-    queue_.clear();
-    lock.unlock();
-    CommitGroup(group);
-    lock.lock();
-    for (PendingWrite* member : group) {
-      member->is_done = true;
-      if (member != write) member->wake.notify_one();
-    }
-    if (queue_.empty()) {
-      has_leader_ = false;
-    } else {
-      queue_.front()->is_leader = true;
-      queue_.front()->wake.notify_one();
+  {
+    const std::lock_guard lock(queue_mutex_);
+    queue_.push_back(write);
+    if (!has_leader_) {
+      has_leader_ = true;
+      write->turn = PendingWrite::kLeads;
     }
   }
-  lock.unlock();
+  WaitWhile(write->turn, PendingWrite::kWaits);
+  if (write->turn == PendingWrite::kLeads) LeadGroup(write);
   if (NeedsMaintenance()) context_.wake_worker();
   ARROW_RETURN_NOT_OK(write->status);
   return WriteResult{write->row_count, write->commit};
+}
+
+// Commits everyone who waits, then hands the lead to the first who came meanwhile.
+void Table::LeadGroup(PendingWrite* leader) {
+  std::vector<PendingWrite*> group;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    group.assign(queue_.begin(), queue_.end());
+    queue_.clear();
+  }
+  CommitGroup(group);
+  PendingWrite* next = nullptr;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (queue_.empty()) {
+      has_leader_ = false;
+    } else {
+      next = queue_.front();
+    }
+  }
+  if (next != nullptr) SetAndWake(next->turn, PendingWrite::kLeads);
+  for (PendingWrite* member : group) {
+    if (member != leader) SetAndWake(member->turn, PendingWrite::kDone);
+  }
 }
 
 Result<WriteResult> Table::WriteSmall(const WriteRequest& request, const RecordBatches& batches) {
@@ -195,15 +226,14 @@ Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatch
   int64_t bytes = 0;
   const int64_t bytes_max =
       request.mode == WriteMode::kPatch ? kPatchBytesMax : context_.small_write_bytes_max;
-  const auto state = PinVersion()->state;
   std::shared_ptr<arrow::RecordBatch> batch;
   while (bytes <= bytes_max) {
     ARROW_RETURN_NOT_OK(source->ReadNext(&batch));
     if (batch == nullptr) break;
     // Offsets must hold before sizes are asked for; the rest is checked with the schema at hand.
     ARROW_RETURN_NOT_OK(batch->Validate());
-    ARROW_ASSIGN_OR_RAISE(const int64_t batch_bytes, arrow::util::ReferencedBufferSize(*batch));
-    bytes += batch_bytes + batch->num_rows() * state->full_layout.bits_bytes;
+    ARROW_ASSIGN_OR_RAISE(const int64_t batch_bytes, BatchBytes(*batch));
+    bytes += batch_bytes;
     batches.push_back(std::move(batch));
   }
   if (bytes > bytes_max) {
