@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "arrow/util/io_util.h"
+
 #include "base/check.h"
 
 namespace fletching {

@@ -4,9 +4,10 @@
 #include <optional>
 #include <string>
 
+#include "arrow/type.h"
+
 #include "fletching/schema.h"
 
-#include "arrow/type.h"
 #include "base/nearest_name.h"
 
 namespace fletching {
