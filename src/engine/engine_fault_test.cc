@@ -184,6 +184,7 @@ class FaultRun {
 };
 
 void RunForEveryCall(FaultPlan plan) {
+  const QuietErrors quiet;
   for (uint64_t n = 1;; ++n) {
     plan.at = n;
     if (plan.append_prefix_bytes >= 0)

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <arrow/api.h>
+#include <gtest/gtest.h>
 
 #include "base/check.h"
 #include "table/verify.h"
@@ -283,6 +284,9 @@ EngineOptions CrashOptions(io::FileSystem* disk, bool background) {
   options.small_write_bytes_max = 800;  // 40 rows are a large write, a few are not
   return options;
 }
+
+QuietErrors::QuietErrors() { ::testing::internal::CaptureStderr(); }
+QuietErrors::~QuietErrors() { ::testing::internal::GetCapturedStderr(); }
 
 Status CrashStore::Open() { return Engine::Open(CrashOptions(disk_, background_)).Value(&engine_); }
 

@@ -78,6 +78,14 @@ std::string StateText(const CrashState& state);
 // Random operations that make sense one after the other.
 std::vector<CrashOp> RandomOps(uint64_t seed, int count);
 
+// What background threads say about injected faults is expected, and long. Swallows stderr while
+// it lives.
+class QuietErrors {
+ public:
+  QuietErrors();
+  ~QuietErrors();
+};
+
 class CrashStore {
  public:
   // background: with compaction by the engine's own thread.
