@@ -130,7 +130,8 @@ Result<KeyArrays> DecodeKeys(const TableSchema& schema, const std::vector<ByteSp
       size_t size = physical.width;
       if (physical.is_variable && column_count == 1) {
         size = key.size();
-      } else if (physical.is_variable && key.size() >= 4) {
+      } else if (physical.is_variable) {
+        if (key.size() < 4) return Corruption("key", 0, "the length of a part is cut");
         size = LoadAs<uint32_t>(key.data());
         key = key.subspan(4);
       }

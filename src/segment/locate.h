@@ -60,7 +60,9 @@ inline bool KeysEqual(const uint8_t* a, const uint8_t* b, uint32_t size) {
 
 // Bit i set: slot i of the bucket is used and carries this tag.
 inline uint32_t MatchTags(const format::IndexBucket& bucket, uint16_t tag) {
-  const uint32_t used = (uint32_t{1} << bucket.used) - 1;
+  // Bounded, since a damaged bucket may claim more slots than there are.
+  const uint32_t used =
+      ((uint32_t{1} << (bucket.used & 31)) - 1) & ((uint32_t{1} << format::kBucketSlots) - 1);
 #if defined(__SSE2__) && !defined(FLETCHING_NO_SIMD)
   const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
   // The second load runs on into `used` and `rows`; those lanes are masked out.

@@ -1,4 +1,5 @@
 // Opening a segment: nothing is believed before it was checked, in the order of the checks.
+#include <set>
 #include <utility>
 
 #include <arrow/type.h>
@@ -167,6 +168,7 @@ Status SegmentReader::ReadColumns() {
   layout_.unit_bytes = footer_.row_unit_bytes;
   layout_.time_offset = footer_.time_offset;
   uint64_t text_at = footer_.column_count * sizeof(ColumnEntry);
+  std::set<uint32_t> ids;
   for (uint32_t i = 0; i < footer_.column_count; ++i) {
     const auto entry = LoadAs<ColumnEntry>(table.data() + i * sizeof(ColumnEntry));
     const uint64_t text_bytes = uint64_t{entry.name_bytes} + entry.type_bytes;
@@ -180,6 +182,9 @@ Status SegmentReader::ReadColumns() {
       return Corruption(file_->path(), footer_.columns_offset, type.status().message());
     }
     ARROW_RETURN_NOT_OK(CheckEntry(entry, **type));
+    if (!ids.insert(entry.column_id).second) {
+      return Corruption(file_->path(), footer_.columns_offset, "a column is there twice");
+    }
     layout_.columns.push_back({entry.column_id, *type, static_cast<Encoding>(entry.encoding),
                                entry.is_variable != 0, entry.width, entry.null_bit,
                                entry.slot_offset, entry.var_index});
