@@ -62,7 +62,7 @@ TEST(Compaction, MergesDeletionsBesideListsThatAreNeverNull) {
     ASSERT_TRUE(merged.ok()) << merged;
   }
   ASSERT_EQ(table->Info().segment_count, 2);
-  EXPECT_EQ(table.Show(Ids(2, 1)), "list<item: int32>[1] | ");
+  EXPECT_EQ(table.Show(Ids(2, 1)), "[1,] | ");
 }
 
 TEST(Compaction, KeepsADeletionThatBeatsEventsStillToCome) {

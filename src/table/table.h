@@ -87,7 +87,7 @@ class Table {
   Status ReplayRecord(const format::RecordHeader& header, ByteSpan payload, const std::string& path,
                       uint64_t offset);
   Status RemoveOrphans(const std::vector<io::FolderEntry>& files, std::set<std::string> known);
-  Result<Source> OpenSegment(uint64_t number) const;
+  Result<Source> OpenSegment(uint64_t number, const TableState& state) const;
 
   // table_write.cc
   Result<WriteResult> WriteSmall(const WriteRequest& request,
@@ -138,7 +138,6 @@ class Table {
   const std::string folder_;
   const bool is_writer_;
   std::string name_;
-  uint64_t hash_seed_ = 0;
 
   PublishedCell<Version> current_;
   std::atomic<uint64_t> next_segment_{1};

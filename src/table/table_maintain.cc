@@ -36,7 +36,7 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
     ARROW_RETURN_NOT_OK(written.status());
     return std::vector<Source>{};
   }
-  auto opened = OpenSegment(number);
+  auto opened = OpenSegment(number, *state);
   if (!opened.ok()) {
     RemoveFile(path);
     return opened.status();

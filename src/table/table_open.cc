@@ -9,6 +9,9 @@
 namespace fletching::table {
 namespace {
 
+// A RowPrefix, at least two bytes of row, and padding.
+constexpr uint64_t kLogRowBytesMin = 24;
+
 std::string NumberedName(uint64_t number, std::string_view ending) {
   std::string digits = std::to_string(number);
   return std::string(20 - digits.size(), '0') + digits + std::string(ending);
@@ -24,6 +27,34 @@ std::vector<uint64_t> NumbersOf(const std::vector<io::FolderEntry>& files,
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
+}
+
+// What the read path takes for granted: a segment whose checksums fit may still be another table's.
+Status CheckFits(const TableState& state, const segment::SegmentReader& reader) {
+  const segment::RowLayout& layout = reader.layout();
+  const auto refuse = [&](const std::string& what) {
+    return Corruption(reader.path(), reader.footer().columns_offset, what);
+  };
+  if (reader.footer().hash_seed != state.hash_seed) {
+    return refuse("segment belongs to another table (hash seed differs)");
+  }
+  if (layout.key_width != segment::KeyWidth(state.schema)) return refuse("keys of another width");
+  if (segment::KeepsCommitTime(state.schema) && layout.time_offset < 0) {
+    return refuse("rows lack the time of their commit");
+  }
+  for (size_t c = 0; c < state.value_columns.size(); ++c) {
+    const ColumnSchema& column = state.value_columns[c];
+    const segment::LayoutColumn* stored = layout.Find(column.id);
+    const bool is_event_time = static_cast<int32_t>(c) == state.event_time_index;
+    if (is_event_time && (stored == nullptr || stored->encoding != format::Encoding::kPacked)) {
+      return refuse("rows lack their event time");
+    }
+    if (stored != nullptr && !IsWidening(*stored->type, *column.type)) {
+      return refuse("column '" + column.name + "' is stored as " + TypeName(*stored->type) +
+                    ", the schema says " + TypeName(*column.type));
+    }
+  }
+  return Status::OK();
 }
 
 }  // namespace
@@ -76,7 +107,6 @@ Status Table::Recover() {
   ARROW_ASSIGN_OR_RAISE(const auto files, context_.file_system->List(folder_));
   ARROW_RETURN_NOT_OK(LoadManifest(files));
   name_ = manifest_.table_name;
-  hash_seed_ = manifest_.hash_seed;
   state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id);
   last_commit_ = manifest_.commit;
   uint64_t next = manifest_.next_segment;
@@ -104,12 +134,10 @@ Status Table::LoadManifest(const std::vector<io::FolderEntry>& files) {
   return Status::OK();
 }
 
-Result<Source> Table::OpenSegment(uint64_t number) const {
+Result<Source> Table::OpenSegment(uint64_t number, const TableState& state) const {
   ARROW_ASSIGN_OR_RAISE(auto file, context_.file_system->Map(SegmentPath(number)));
   ARROW_ASSIGN_OR_RAISE(auto reader, segment::SegmentReader::Open(std::move(file)));
-  if (reader->footer().hash_seed != hash_seed_) {
-    return Corruption(reader->path(), 0, "segment belongs to another table (hash seed differs)");
-  }
+  ARROW_RETURN_NOT_OK(CheckFits(state, *reader));
   Source source;
   source.segment = std::move(reader);
   source.number = number;
@@ -118,7 +146,7 @@ Result<Source> Table::OpenSegment(uint64_t number) const {
 
 Status Table::OpenSegments() {
   for (const format::ManifestSegment& entry : manifest_.segments) {
-    auto source = OpenSegment(entry.number);
+    auto source = OpenSegment(entry.number, *state_);
     if (!source.ok() && CodeOf(source.status()) == ErrorCode::kNotFound) {
       return Corruption(SegmentPath(entry.number), 0, "a segment the manifest names is missing");
     }
@@ -161,9 +189,11 @@ Status Table::ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
   }
   last_commit_ = header.commit;
   if (header.kind == static_cast<uint32_t>(format::RecordKind::kRows)) {
-    if (!sources_[0].memtable->Fits(payload.size(), header.row_count)) {
+    // Not the header's count, which may lie: a full hash table would be searched without end.
+    const uint64_t row_count_max = payload.size() / kLogRowBytesMin;
+    if (!sources_[0].memtable->Fits(payload.size(), row_count_max)) {
       --last_commit_;
-      PushMemtable(payload.size() + 64 * std::min<uint64_t>(header.row_count, payload.size()));
+      PushMemtable(payload.size() + 64 * row_count_max);
       ++last_commit_;
     }
     return sources_[0].memtable->Insert(payload, header.commit, path);
@@ -174,7 +204,7 @@ Status Table::ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
   PushMemtable(0);
   for (size_t at = 0; at + 8 <= payload.size(); at += 8) {
     const auto number = LoadAs<uint64_t>(payload.data() + at);
-    ARROW_ASSIGN_OR_RAISE(Source source, OpenSegment(number));
+    ARROW_ASSIGN_OR_RAISE(Source source, OpenSegment(number, *state_));
     source.commit = header.commit;
     source.newest_time_us = header.commit_time_us;
     next_segment_ = std::max(next_segment_.load(), number + 1);

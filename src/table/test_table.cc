@@ -10,11 +10,31 @@
 namespace fletching::table {
 namespace {
 
+std::string CellText(const arrow::Array& column, int64_t row) {
+  if (column.IsNull(row)) return "null";
+  switch (column.type_id()) {  // the common ones, without a scalar for each
+    case arrow::Type::INT32:
+      return std::to_string(static_cast<const arrow::Int32Array&>(column).Value(row));
+    case arrow::Type::INT64:
+      return std::to_string(static_cast<const arrow::Int64Array&>(column).Value(row));
+    case arrow::Type::STRING:
+      return static_cast<const arrow::StringArray&>(column).GetString(row);
+    case arrow::Type::LIST: {
+      const auto& lists = static_cast<const arrow::ListArray&>(column);
+      std::string text = "[";
+      for (int64_t i = 0; i < lists.value_length(row); ++i) {
+        text += CellText(*lists.values(), lists.value_offset(row) + i) + ",";
+      }
+      return text + "]";
+    }
+    default:
+      return column.GetScalar(row).ValueOrDie()->ToString();
+  }
+}
+
 std::string RowText(const arrow::RecordBatch& batch, int64_t row) {
   std::string text;
-  for (const auto& column : batch.columns()) {
-    text += column->GetScalar(row).ValueOrDie()->ToString() + " ";
-  }
+  for (const auto& column : batch.columns()) text += CellText(*column, row) + " ";
   return text;
 }
 
@@ -78,6 +98,40 @@ std::vector<std::string> FilesOf(io::FileSystem* disk, const std::string& folder
   return paths;
 }
 
+uint64_t LastFrameOf(const std::vector<uint8_t>& log) {
+  uint64_t last = 0;
+  for (uint64_t at = sizeof(format::LogHeader); at < log.size();) {
+    last = at;
+    at += sizeof(format::FrameHeader) + LoadAs<format::FrameHeader>(log.data() + at).payload_bytes;
+  }
+  return last;
+}
+
+std::string RowsText(const ReadResult& result) {
+  FLETCHING_CHECK(result.batch->ValidateFull().ok());
+  std::string text;
+  for (int64_t row = 0; row < result.batch->num_rows(); ++row) {
+    const bool is_found = GetBit(result.found->data(), row);
+    text += (is_found ? RowText(*result.batch, row) : "missing ") + "| ";
+  }
+  return text;
+}
+
+Result<std::string> RowsText(arrow::RecordBatchReader* reader) {
+  std::vector<std::string> rows;
+  std::shared_ptr<arrow::RecordBatch> batch;
+  while (true) {
+    ARROW_RETURN_NOT_OK(reader->ReadNext(&batch));
+    if (batch == nullptr) break;
+    FLETCHING_CHECK(batch->ValidateFull().ok());
+    for (int64_t row = 0; row < batch->num_rows(); ++row) rows.push_back(RowText(*batch, row));
+  }
+  std::sort(rows.begin(), rows.end());
+  std::string text;
+  for (const std::string& row : rows) text += row + "| ";
+  return text;
+}
+
 TestTable::TestTable(io::FileSystem* disk, const TableSchema& schema, int64_t small_write_bytes_max)
     : schema_(schema) {
   context.file_system = disk;
@@ -118,32 +172,13 @@ Result<WriteResult> TestTable::Delete(std::shared_ptr<arrow::Array> keys,
 
 std::string TestTable::Show(std::shared_ptr<arrow::Array> keys) {
   const auto result = table_->Read({.table = "t", .keys = {std::move(keys)}});
-  if (!result.ok()) return result.status().ToString();
-  FLETCHING_CHECK(result->batch->ValidateFull().ok());
-  std::string text;
-  for (int64_t row = 0; row < result->batch->num_rows(); ++row) {
-    const bool is_found = (result->found->data()[row / 8] >> (row % 8)) & 1;
-    text += (is_found ? RowText(*result->batch, row) : "missing ") + "| ";
-  }
-  return text;
+  return result.ok() ? RowsText(*result) : result.status().ToString();
 }
 
 std::string TestTable::ShowAll() {
   const auto reader = table_->Scan({.table = "t"});
-  if (!reader.ok()) return reader.status().ToString();
-  std::vector<std::string> rows;
-  std::shared_ptr<arrow::RecordBatch> batch;
-  while (true) {
-    const Status status = (*reader)->ReadNext(&batch);
-    if (!status.ok()) return status.ToString();
-    if (batch == nullptr) break;
-    FLETCHING_CHECK(batch->ValidateFull().ok());
-    for (int64_t row = 0; row < batch->num_rows(); ++row) rows.push_back(RowText(*batch, row));
-  }
-  std::sort(rows.begin(), rows.end());
-  std::string text;
-  for (const std::string& row : rows) text += row + "| ";
-  return text;
+  const auto text = reader.ok() ? RowsText(reader->get()) : reader.status();
+  return text.ok() ? *text : text.status().ToString();
 }
 
 }  // namespace fletching::table

@@ -47,6 +47,14 @@ void PutBytes(io::FileSystem* disk, const std::string& path, const std::vector<u
 std::vector<std::string> FilesOf(io::FileSystem* disk, const std::string& folder,
                                  std::string_view ending);
 
+// Where the last frame of a log begins.
+uint64_t LastFrameOf(const std::vector<uint8_t>& log);
+
+// "1 null 3 | missing | ": the value columns of each key of an answer.
+std::string RowsText(const ReadResult& result);
+// All rows of a scan, sorted, in the same form.
+Result<std::string> RowsText(arrow::RecordBatchReader* reader);
+
 class TestTable {
  public:
   static constexpr const char* kFolder = "/t";
@@ -64,9 +72,8 @@ class TestTable {
                             WriteMode mode = WriteMode::kReplace);
   Result<WriteResult> Delete(std::shared_ptr<arrow::Array> keys,
                              std::optional<int64_t> event_time_us = {});
-  // "1 null 3 | missing | ": value columns of each key, or the error.
+  // RowsText of a read or scan, or the error.
   std::string Show(std::shared_ptr<arrow::Array> keys);
-  // All rows of a scan, sorted, in the same form.
   std::string ShowAll();
 
   TestClock clock;

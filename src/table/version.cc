@@ -27,6 +27,19 @@ int64_t UnitsPerSecond(const arrow::DataType& type) {
   return kMicrosPerSecond;
 }
 
+// Times come from outside and may lie at the ends of their range: there they stay.
+int64_t Scaled(int64_t time, int64_t factor) {
+  int64_t scaled = 0;
+  if (!__builtin_mul_overflow(time, factor, &scaled)) return scaled;
+  return time < 0 ? INT64_MIN : INT64_MAX;
+}
+
+bool IsOlderThan(int64_t age_us, int64_t now_us, int64_t time_us) {
+  int64_t age = 0;
+  if (__builtin_sub_overflow(now_us, time_us, &age)) return time_us < 0;
+  return age > age_us;
+}
+
 }  // namespace
 
 std::shared_ptr<const TableState> TableState::Make(TableSchema schema, uint64_t hash_seed,
@@ -49,7 +62,7 @@ std::shared_ptr<const TableState> TableState::Make(TableSchema schema, uint64_t 
     state->key_types.push_back(state->schema.Find(name)->type);
   }
   state->full_layout = segment::FullLayout(state->schema);
-  state->ttl_us = state->schema.ttl_ms * 1000;
+  state->ttl_us = Scaled(state->schema.ttl_ms, 1000);
   return state;
 }
 
@@ -62,12 +75,12 @@ int64_t TableState::EventToMicros(int64_t event_time) const {
   if (event_units_per_second >= kMicrosPerSecond) {
     return event_time / (event_units_per_second / kMicrosPerSecond);
   }
-  return event_time * (kMicrosPerSecond / event_units_per_second);
+  return Scaled(event_time, kMicrosPerSecond / event_units_per_second);
 }
 
 int64_t TableState::MicrosToEvent(int64_t micros) const {
   if (event_units_per_second >= kMicrosPerSecond) {
-    return micros * (event_units_per_second / kMicrosPerSecond);
+    return Scaled(micros, event_units_per_second / kMicrosPerSecond);
   }
   return micros / (kMicrosPerSecond / event_units_per_second);
 }
@@ -119,9 +132,9 @@ RowFilter::RowFilter(const TableState& state, const Source& source, int64_t now_
 bool RowFilter::IsExpired(const uint8_t* body) const {
   if (ttl_us_ == 0) return false;
   if (event_column_ != nullptr) {
-    return now_us_ - state_.EventToMicros(RowEventTime(*event_column_, body)) > ttl_us_;
+    return IsOlderThan(ttl_us_, now_us_, state_.EventToMicros(RowEventTime(*event_column_, body)));
   }
-  return time_offset_ >= 0 && now_us_ - LoadAs<int64_t>(body + time_offset_) > ttl_us_;
+  return time_offset_ >= 0 && IsOlderThan(ttl_us_, now_us_, LoadAs<int64_t>(body + time_offset_));
 }
 
 }  // namespace fletching::table

@@ -1,0 +1,103 @@
+// Files whose checksums fit and whose contents do not belong: refused at opening, before the read
+// path takes anything for granted.
+#include <arrow/api.h>
+#include <gtest/gtest.h>
+
+#include "base/checksum.h"
+#include "table/log.h"
+#include "table/test_table.h"
+
+namespace fletching::table {
+namespace {
+
+const auto kTime = arrow::timestamp(arrow::TimeUnit::MICRO);
+
+TableSchema Schema(std::shared_ptr<arrow::DataType> key, std::shared_ptr<arrow::DataType> value,
+                   bool has_event_time = false, int64_t ttl_ms = 0) {
+  TableSchema schema;
+  schema.columns = {{.name = "id", .type = std::move(key), .nullable = false},
+                    {.name = "value", .type = std::move(value)}};
+  schema.key = {"id"};
+  if (has_event_time) schema.event_time = "value";
+  schema.ttl_ms = ttl_ms;
+  return schema;
+}
+
+std::shared_ptr<arrow::Array> Column(const std::shared_ptr<arrow::DataType>& type) {
+  if (type->id() == arrow::Type::STRING) return ArrayOf({"a", "b"});
+  return ArrayOf(type, {1, 2});
+}
+
+// A table whose log names one segment.
+void MakeTable(io::FileSystem* disk, const TableSchema& schema) {
+  TestTable table(disk, schema, 0);
+  ASSERT_TRUE(table.Write({Column(schema.columns[0].type), Column(schema.columns[1].type)}).ok());
+  ASSERT_EQ(table->Info().segment_count, 1);
+}
+
+// Opens a table of one schema with the segment of another.
+Status OpenWithSegmentOf(const TableSchema& other, const TableSchema& own) {
+  io::SimFileSystem disk;
+  io::SimFileSystem other_disk;
+  MakeTable(&disk, own);
+  MakeTable(&other_disk, other);
+  const std::string path = std::string(TestTable::kFolder) + "/" + SegmentFileName(1);
+  PutBytes(&disk, path, BytesOf(&other_disk, path));
+  TestTable table(&disk, own);
+  return table.opened();
+}
+
+TEST(TableOpen, TakesASegmentOfANarrowerType) {
+  const Status opened = OpenWithSegmentOf(Schema(arrow::int64(), arrow::int16()),
+                                          Schema(arrow::int64(), arrow::int32()));
+  EXPECT_TRUE(opened.ok()) << opened;
+}
+
+TEST(TableOpen, RefusesASegmentThatIsNotOfItsSchema) {
+  const auto utf8 = arrow::utf8();
+  const auto int64 = arrow::int64();
+  const auto int32 = arrow::int32();
+  const std::vector<std::pair<TableSchema, TableSchema>> pairs = {
+      {Schema(utf8, int32), Schema(int64, int32)},                // keys of any length
+      {Schema(int32, int32), Schema(int64, int32)},               // keys of another width
+      {Schema(int64, utf8), Schema(int64, int32)},                // text where numbers should be
+      {Schema(int64, int32), Schema(int64, utf8)},                // and the other way round
+      {Schema(int64, int64), Schema(int64, int32)},               // wider
+      {Schema(int64, int64), Schema(int64, kTime, true)},         // no event time
+      {Schema(int64, int32), Schema(int64, int32, false, 1000)},  // no time of the commit
+  };
+  for (const auto& [other, own] : pairs) {
+    const Status opened = OpenWithSegmentOf(other, own);
+    ASSERT_FALSE(opened.ok()) << TypeName(*own.columns[1].type);
+    EXPECT_EQ(CodeOf(opened), ErrorCode::kCorruption) << opened;
+    EXPECT_NE(opened.message().find(".flseg"), std::string::npos) << opened;
+  }
+}
+
+TEST(TableOpen, CountsTheRowsOfALogItself) {
+  io::SimFileSystem disk;
+  const TableSchema schema = Schema(arrow::int64(), arrow::int32());
+  Ints ids;
+  for (int64_t i = 0; i < 1500; ++i) ids.push_back(i);
+  {
+    TestTable table(&disk, schema);
+    ASSERT_TRUE(table.Write({ArrayOf(arrow::int64(), ids), ArrayOf(arrow::int32(), ids)}).ok());
+  }
+  const std::string path = std::string(TestTable::kFolder) + "/" + LogFileName(1);
+  std::vector<uint8_t> log = BytesOf(&disk, path);
+  const size_t frame_at = sizeof(format::LogHeader);
+  const size_t record_at = frame_at + sizeof(format::FrameHeader);
+  StoreAs(log.data() + record_at + offsetof(format::RecordHeader, row_count), uint64_t{0});
+  auto frame = LoadAs<format::FrameHeader>(log.data() + frame_at);
+  frame.payload_checksum = Checksum(ByteSpan(log).subspan(record_at));
+  frame.checksum =
+      Checksum({reinterpret_cast<const uint8_t*>(&frame), offsetof(format::FrameHeader, checksum)});
+  StoreAs(log.data() + frame_at, frame);
+  PutBytes(&disk, path, log);
+  TestTable table(&disk, schema);
+  ASSERT_TRUE(table.opened().ok()) << table.opened();
+  EXPECT_EQ(table.Show(ArrayOf(arrow::int64(), {1499, 1500})), "1499 | missing | ");
+}
+
+}  // namespace
+}  // namespace fletching::table
