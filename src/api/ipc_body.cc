@@ -1,5 +1,6 @@
 #include "api/ipc_body.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "arrow/array.h"
@@ -17,6 +18,8 @@
 
 namespace fletching::api {
 namespace {
+
+constexpr int64_t kUnfoldedBytesMin = int64_t{16} << 20;
 
 Result<std::vector<std::string>> ParseColumnList(const std::string& json) {
   ARROW_ASSIGN_OR_RAISE(const JsonNode list, ParseJson(json));
@@ -125,7 +128,10 @@ Result<KeyArrays> Join(std::vector<arrow::ArrayVector> pieces, const arrow::Sche
 }  // namespace
 
 Result<IpcKeysRequest> ParseIpcKeys(const Body& body, const TableSchema& schema) {
-  ARROW_ASSIGN_OR_RAISE(auto reader, ingest::OpenIpcStream(body.Open(), ingest::DecodeLimits{}));
+  // Keys that are not compressed stay where they are; compressed ones are worth this much.
+  const int64_t piece_bytes_max = std::max(kUnfoldedBytesMin, 4 * body.size_bytes);
+  ARROW_ASSIGN_OR_RAISE(auto reader,
+                        ingest::OpenIpcStream(body.Open(), {.piece_bytes_max = piece_bytes_max}));
   const arrow::Schema& stream = *reader->schema();
   IpcKeysRequest request;
   ARROW_RETURN_NOT_OK(ParseMetadata(stream, &request));

@@ -22,8 +22,9 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJson(const Body& body,
 }  // namespace
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> OpenWriteBody(const Body& body, BodyFormat format,
-                                                                const TableSchema& schema) {
-  const ingest::DecodeLimits limits;
+                                                                const TableSchema& schema,
+                                                                int64_t piece_bytes_max) {
+  const ingest::DecodeLimits limits{.piece_bytes_max = piece_bytes_max};
   if (format == BodyFormat::kJson) return OpenJson(body, schema);
   if (format == BodyFormat::kArrow) return ingest::OpenIpcStream(body.Open(), limits);
   std::vector<std::string> columns;

@@ -19,8 +19,13 @@ enum class BodyFormat : uint8_t { kJson, kArrow, kParquet };
 // Decoded piece by piece while the engine pulls, so a body of any size needs the memory of one
 // piece. JSON is decoded whole; the door limits its size. Columns that the table lacks are left
 // out, those of a Parquet file without even being decoded.
+// `piece_bytes_max`: memory that decoding may hold at a time (not of JSON).
 // Errors, also from the reader: kInvalidArgument, kTooLarge.
 Result<std::shared_ptr<arrow::RecordBatchReader>> OpenWriteBody(const Body& body, BodyFormat format,
-                                                                const TableSchema& schema);
+                                                                const TableSchema& schema,
+                                                                int64_t piece_bytes_max);
+
+// The most that a piece may need: a row group or batch of a sensible file.
+inline constexpr int64_t kPieceBytesMax = int64_t{256} << 20;
 
 }  // namespace fletching::api

@@ -15,9 +15,11 @@
 
 namespace fletching::http {
 
+class DecodeBudget;
+
 struct HandlerOptions {
   api::SchemaEcho schema_echo = api::SchemaEcho::kCreated;
-  // JSON is decoded whole, at some ten times its size, so it gets a bound of its own.
+  // JSON is decoded whole, at some four times its size, so it gets a bound of its own.
   int64_t json_bytes_max = int64_t{64} << 20;
 };
 
@@ -27,6 +29,7 @@ struct HandlerContext {
   HandlerOptions options;
   const std::atomic<bool>* draining = nullptr;   // readiness fails
   const std::atomic<bool>* cancelled = nullptr;  // long writes give up
+  DecodeBudget* decode_budget = nullptr;         // of writes
 };
 
 Result<HttpResponse> HandleHealth(const HandlerContext& context, const HttpRequest& request);

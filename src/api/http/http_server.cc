@@ -106,7 +106,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(Engine* engine,
   impl->wake = eventfd(0, EFD_CLOEXEC);
   impl->connections_max = options.connections_max;
   ServerShared& shared = impl->shared;
-  shared.context = {engine, options.handlers, &shared.draining, &shared.cancelled};
+  shared.context = {engine, options.handlers, &shared.draining, &shared.cancelled,
+                    &shared.decode_budget};
   shared.limits = options.limits;
   shared.spool.folder = options.spool_folder;
   shared.on_request = options.on_request;

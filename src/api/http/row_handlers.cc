@@ -1,4 +1,5 @@
 // Routes about rows: fetch, write, delete.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 
 #include "fletching/engine.h"
 
+#include "api/http/decode_budget.h"
 #include "api/http/handlers.h"
 #include "api/ipc_answer.h"
 #include "api/ipc_body.h"
@@ -21,6 +23,8 @@ namespace fletching::http {
 namespace {
 
 using api::BodyFormat;
+
+constexpr int64_t kUnfoldedBytesMin = int64_t{16} << 20;
 
 // Keys and columns out of a body of either format.
 struct KeysRequest {
@@ -120,6 +124,18 @@ HttpResponse Written(const WriteResult& result) {
   return response;
 }
 
+// Decodes and stores with at most `decode_bytes` held at a time, waiting until they are free.
+Result<WriteResult> WriteWithin(int64_t decode_bytes, const HandlerContext& context,
+                                const HttpRequest& request, BodyFormat format,
+                                const TableInfo& table, const WriteRequest& write) {
+  decode_bytes = std::min(decode_bytes, api::kPieceBytesMax);
+  std::optional<DecodeBudget::Share> share;
+  if (context.decode_budget != nullptr) share.emplace(context.decode_budget, decode_bytes);
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        api::OpenWriteBody(request.body, format, table.schema, decode_bytes));
+  return context.engine->Write(write, rows.get());
+}
+
 }  // namespace
 
 Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request) {
@@ -153,9 +169,15 @@ Result<HttpResponse> HandleWrite(const HandlerContext& context, const HttpReques
     };
   }
   ARROW_ASSIGN_OR_RAISE(const TableInfo table, context.engine->GetTable(write.table));
-  ARROW_ASSIGN_OR_RAISE(auto rows, api::OpenWriteBody(request.body, format, table.schema));
-  ARROW_ASSIGN_OR_RAISE(const WriteResult result, context.engine->Write(write, rows.get()));
-  return Written(result);
+  // Few bodies unfold to more than this; one that does is tried once more with all there is.
+  const int64_t likely_bytes = std::max(kUnfoldedBytesMin, 16 * request.body.size_bytes);
+  auto result = WriteWithin(likely_bytes, context, request, format, table, write);
+  if (!result.ok() && CodeOf(result.status()) == ErrorCode::kTooLarge &&
+      likely_bytes < api::kPieceBytesMax) {
+    result = WriteWithin(api::kPieceBytesMax, context, request, format, table, write);
+  }
+  ARROW_RETURN_NOT_OK(result);
+  return Written(*result);
 }
 
 Result<HttpResponse> HandleDelete(const HandlerContext& context, const HttpRequest& request) {

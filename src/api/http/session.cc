@@ -31,8 +31,8 @@ using boost::system::error_code;
 using std::chrono::steady_clock;
 
 constexpr size_t kReadBytes = ReadBuffer::kSmallBytes;
-constexpr size_t kBulkReadBytes = 256 * 1024;  // of a body that is longer
-constexpr int64_t kInlineBytesMax = 256 * 1024;
+constexpr size_t kBulkReadBytes = 256 * 1024;        // of a body that is longer
+constexpr int64_t kInlineBytesMax = 64 * 1024;       // some 4,000 keys
 constexpr int64_t kDropBytesMax = int64_t{1} << 20;  // of a body nobody wants; more: we hang up
 constexpr int64_t kLingerMs = 1'000;
 constexpr int64_t kSweepMs = 200;
