@@ -104,8 +104,10 @@ class Engine::Impl {
       lock_.reset();
       return loaded;
     }
-    worker_ = std::make_unique<engine::Worker>([this] { return MaintainTables(); });
-    worker_->Wake();
+    if (options_.background_compaction) {
+      worker_ = std::make_unique<engine::Worker>([this] { return MaintainTables(); });
+      worker_->Wake();
+    }
     is_writer_.store(true, std::memory_order_release);
     return Status::OK();
   }
@@ -295,7 +297,7 @@ class Engine::Impl {
     const auto catalog = catalog_.Pin();
     for (const auto& [name, entry] : catalog->entries) {
       if (entry.table == nullptr || !entry.table->NeedsMaintenance()) continue;
-      const Status status = entry.table->Maintain(options_.background_compaction);
+      const Status status = entry.table->Maintain();
       if (status.ok() || !IsCurrent(name, entry)) continue;
       ok = false;
       std::fprintf(stderr,

@@ -169,8 +169,9 @@ void PutRandomList(arrow::ArrayBuilder* builder, Random& random) {
   }
   auto* list = static_cast<arrow::FixedSizeListBuilder*>(builder);
   FLETCHING_CHECK(list->Append().ok());
-  const auto& type = static_cast<const arrow::FixedSizeListType&>(*builder->type());
-  for (int32_t i = 0; i < type.list_size(); ++i) {
+  const std::shared_ptr<arrow::DataType> held = builder->type();
+  const int32_t size = static_cast<const arrow::FixedSizeListType&>(*held).list_size();
+  for (int32_t i = 0; i < size; ++i) {
     PutRandom(list->value_builder(), null_percent, random);
   }
 }
@@ -180,7 +181,9 @@ void PutRandom(arrow::ArrayBuilder* builder, int null_percent, Random& random) {
     FLETCHING_CHECK(builder->AppendNull().ok());
     return;
   }
-  const arrow::DataType& type = *builder->type();
+  // Held: a list builder makes its type anew at each call.
+  const std::shared_ptr<arrow::DataType> held = builder->type();
+  const arrow::DataType& type = *held;
   switch (type.id()) {
     case Type::STRING:
       return Put<arrow::StringBuilder>(builder, RandomText(random));

@@ -51,7 +51,7 @@ Result<BatchPtr> ReadAll(const Result<ReaderPtr>& reader);
 // Returns how many batches passed.
 int64_t Digest(const Result<ReaderPtr>& reader);
 
-// The process's resident memory.
+// The process's resident memory; 0 under the address sanitizer.
 int64_t ResidentBytes();
 
 }  // namespace fletching::ingest::samples

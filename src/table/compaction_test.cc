@@ -38,7 +38,7 @@ TEST(Compaction, TakesDeletedRowsForNoValues) {
   ASSERT_TRUE(table.Write({Ids(20, 1), Values(1, 5)}).ok());
   ASSERT_TRUE(table.Delete(Ids(30, 9)).ok());
   ASSERT_TRUE(table->Flush().ok());
-  ASSERT_TRUE(table->Maintain(true).ok());
+  ASSERT_TRUE(table->Maintain().ok());
   ASSERT_EQ(table->Info().segment_count, 2);
   EXPECT_EQ(table.Show(Ids(8, 1)), "null | ");
   ASSERT_TRUE(table->Compact().ok());
@@ -58,7 +58,7 @@ TEST(Compaction, MergesDeletionsBesideListsThatAreNeverNull) {
     ASSERT_TRUE(table.Write({Ids(round, 1), ArrayOfLists(1, 1)}).ok());
     ASSERT_TRUE(table.Delete(Ids(100 + round, 1)).ok());
     ASSERT_TRUE(table->Flush().ok());
-    const Status merged = table->Maintain(true);
+    const Status merged = table->Maintain();
     ASSERT_TRUE(merged.ok()) << merged;
   }
   ASSERT_EQ(table->Info().segment_count, 2);

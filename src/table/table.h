@@ -67,7 +67,7 @@ class Table {
   Status WidenColumn(std::string_view column, const std::shared_ptr<arrow::DataType>& type);
 
   // What the background thread calls: flushes and compacts what is due.
-  Status Maintain(bool may_compact);
+  Status Maintain();
   bool NeedsMaintenance() const { return needs_maintenance_.load(std::memory_order_relaxed); }
 
   const std::string& name() const { return name_; }
@@ -113,7 +113,7 @@ class Table {
   // table_maintain.cc
   Status FlushWhile(std::unique_lock<std::mutex>* commit_lock, bool keep_locked,
                     std::shared_ptr<const TableState> new_state);
-  Status MaintainLocked(bool may_compact);
+  Status MaintainLocked();
   Status CompactRun(size_t first, size_t count);
   Result<std::vector<Source>> MergeRun(const std::vector<Source>& run, bool keep_tombstones);
   bool FindRun(const std::vector<Source>& covered, size_t* first, size_t* count) const;

@@ -123,9 +123,9 @@ TEST_F(TableFault, AsksForMaintenanceAgainAfterItFailed) {
   for (int64_t i = 0; i < 4; ++i) ASSERT_TRUE(WriteLarge(i).ok());
   ASSERT_TRUE(table_->NeedsMaintenance());
   disk_.SetPlan({.at = 1, .kinds = {IoCall::kCreate}});
-  EXPECT_FALSE(table_->Maintain(true).ok());
+  EXPECT_FALSE(table_->Maintain().ok());
   EXPECT_TRUE(table_->NeedsMaintenance());
-  EXPECT_TRUE(table_->Maintain(true).ok());
+  EXPECT_TRUE(table_->Maintain().ok());
   EXPECT_FALSE(table_->NeedsMaintenance());
 }
 

@@ -13,8 +13,9 @@
 namespace fletching::table {
 namespace {
 
-// A flush is due when the log names this many segments that no manifest does: opening replays them.
-constexpr size_t kUncoveredSegmentsMax = 8;
+// A flush is due when the log names more segments than this that no manifest does: until then they
+// cannot be merged.
+constexpr size_t kUncoveredSegmentsMax = 1;
 // A run of newer segments is merged with the next older one when together they reach a third of
 // it. Each row is then rewritten about log4(n) times, and a key is looked for in about as many
 // places (docs/decisions/0004-compaction.md).
@@ -199,15 +200,15 @@ Status Table::Compact() {
   return is_compact ? Status::OK() : CompactRun(0, covered.size());
 }
 
-Status Table::Maintain(bool may_compact) {
+Status Table::Maintain() {
   const std::lock_guard maintenance(maintenance_mutex_);
   needs_maintenance_.store(false, std::memory_order_relaxed);
-  const Status status = MaintainLocked(may_compact);
+  const Status status = MaintainLocked();
   if (!status.ok()) needs_maintenance_.store(true, std::memory_order_relaxed);
   return status;
 }
 
-Status Table::MaintainLocked(bool may_compact) {
+Status Table::MaintainLocked() {
   bool must_flush = false;
   {
     std::optional<PriorityBoost> boost(std::in_place);
@@ -220,7 +221,7 @@ Status Table::MaintainLocked(bool may_compact) {
         must_flush = must_flush || source.commit != UINT64_MAX;  // frozen
       }
     }
-    must_flush = must_flush || uncovered > (may_compact ? 1 : kUncoveredSegmentsMax);
+    must_flush = must_flush || uncovered > kUncoveredSegmentsMax;
     if (must_flush) ARROW_RETURN_NOT_OK(FlushWhile(&commit_lock, false, nullptr));
     // FlushWhile ends with the lock held, so the boost ends after it.
     commit_lock.unlock();
@@ -228,7 +229,7 @@ Status Table::MaintainLocked(bool may_compact) {
   }
   size_t first = 0;
   size_t count = 0;
-  while (may_compact && FindRun(CoveredSegments(), &first, &count)) {
+  while (FindRun(CoveredSegments(), &first, &count)) {
     ARROW_RETURN_NOT_OK(CompactRun(first, count));
   }
   return Status::OK();
