@@ -27,8 +27,8 @@ struct EngineOptions {
   int64_t memtable_bytes_max = int64_t{64} << 20;
   // A write above this size becomes a segment of its own at once.
   int64_t small_write_bytes_max = int64_t{4} << 20;
-  // Memory tables are flushed and neighbouring segments merged in the background. Off only in tests,
-  // whose every I/O call then comes in the same order in every run.
+  // Memory tables are flushed and neighbouring segments merged in the background. Off only in
+  // tests, whose every I/O call then comes in the same order in every run.
   bool background_compaction = true;
   // false: no fsync at all, to measure what durability costs; never a user's choice.
   bool durable = true;
