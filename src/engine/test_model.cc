@@ -1,5 +1,6 @@
 #include "engine/test_model.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -435,6 +436,54 @@ std::map<std::string, Cells> ModelTable::Live(int64_t now_us) const {
     if (IsLive(record, now_us)) live[key] = record.cells;
   }
   return live;
+}
+
+Result<std::map<std::string, Cells>> ReadRows(Engine& engine, const std::string& table) {
+  ARROW_ASSIGN_OR_RAISE(const TableInfo info, engine.GetTable(table));
+  ARROW_RETURN_NOT_OK(info.health);
+  ARROW_ASSIGN_OR_RAISE(const auto reader, engine.Scan({.table = table}));
+  std::map<std::string, Cells> rows;
+  std::shared_ptr<arrow::RecordBatch> batch;
+  while (true) {
+    ARROW_RETURN_NOT_OK(reader->ReadNext(&batch));
+    if (batch == nullptr) return rows;
+    ARROW_RETURN_NOT_OK(batch->ValidateFull());
+    const KeyArrays keys = KeysOf(info.schema, *batch);
+    ARROW_ASSIGN_OR_RAISE(const ReadResult looked_up, engine.Read({.table = table, .keys = keys}));
+    ARROW_RETURN_NOT_OK(looked_up.batch->ValidateFull());
+    for (int64_t row = 0; row < batch->num_rows(); ++row) {
+      Cells& cells = rows[KeyText(keys, row)];
+      for (const std::string& name : info.schema.ValueColumnNames()) {
+        cells.push_back(CellOf(*batch->GetColumnByName(name), row));
+        if (CellOf(*looked_up.batch->GetColumnByName(name), row) != cells.back()) {
+          return MakeError(ErrorCode::kInternal, "scan and read disagree in column " + name);
+        }
+      }
+    }
+  }
+}
+
+std::string DumpRows(const std::map<std::string, Cells>& rows) {
+  const auto escaped = [](const std::string& text) {
+    std::string out;
+    for (const unsigned char byte : text) {
+      if (byte > ' ' && byte < 0x7f && byte != '\\' && byte != '|') {
+        out += static_cast<char>(byte);
+        continue;
+      }
+      char hex[5];
+      std::snprintf(hex, sizeof(hex), "\\x%02x", byte);
+      out += hex;
+    }
+    return out;
+  };
+  std::string text;
+  for (const auto& [key, cells] : rows) {
+    text += escaped(key);
+    for (const Cell& cell : cells) text += " | " + (cell.has_value() ? escaped(*cell) : "null");
+    text += "\n";
+  }
+  return text;
 }
 
 ColumnSchema RandomColumn(const std::string& name, Random& random) {

@@ -16,6 +16,7 @@
 
 #include "arrow/type_fwd.h"
 
+#include "fletching/engine.h"
 #include "fletching/request.h"
 #include "fletching/schema.h"
 
@@ -82,6 +83,12 @@ class ModelTable {
   TableSchema schema_;
   std::map<std::string, Record> records_;
 };
+
+// Rows as an engine shows them, by key as KeyText has it: a scan, each row of it looked up as well.
+// Errors: those of the engine, and when the two disagree.
+Result<std::map<std::string, Cells>> ReadRows(Engine& engine, const std::string& table);
+// One line a row, ASCII.
+std::string DumpRows(const std::map<std::string, Cells>& rows);
 
 // What keys and values are drawn from. A small key space makes collisions.
 struct Domain {
