@@ -1,6 +1,8 @@
 #include "engine/worker.h"
 
 #include <chrono>
+#include <pthread.h>
+#include <sched.h>
 #include <utility>
 
 #include "base/thread_priority.h"
@@ -31,7 +33,11 @@ void Worker::Stop() {
     is_stopping_ = true;
   }
   wake_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  // We wait for it now: on a busy machine a round at idle priority would take minutes.
+  const sched_param none{};
+  (void)pthread_setschedparam(thread_.native_handle(), SCHED_OTHER, &none);
+  thread_.join();
 }
 
 void Worker::Loop() {
