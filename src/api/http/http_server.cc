@@ -6,6 +6,7 @@
 #include <cstring>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -86,6 +87,11 @@ void HttpServer::Impl::TurnAway(int socket) {
   WriteResponseHead(&text, response, {.keep_alive = false, .now_seconds = NowSeconds()});
   text += response.text;
   (void)!write(socket, text.data(), text.size());
+  shutdown(socket, SHUT_WR);
+  // Closing with unread bytes would make the kernel take the answer back.
+  char dropped[4096];
+  for (int n = 0; n < 16 && read(socket, dropped, sizeof(dropped)) > 0; ++n) {
+  }
   close(socket);
   shared.connections.fetch_sub(1);
 }
