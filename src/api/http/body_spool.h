@@ -50,7 +50,8 @@ class BodySpool {
   Result<api::Body> Finish();
 
   int64_t size_bytes() const { return size_bytes_; }
-  bool in_file() const { return file_ >= 0; }
+  // Whether it is, or in the end will be, in a file.
+  bool spooled() const { return to_file_; }
 
  private:
   Status Grow(int64_t wanted_bytes);

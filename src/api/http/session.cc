@@ -311,14 +311,14 @@ bool Session::Dispatch() {
     return StartWrite();
   }
   const BodySpool& spool = reader_.spool();
-  const bool small = spool.size_bytes() <= kInlineBytesMax && !spool.in_file();
+  const bool small = spool.size_bytes() <= kInlineBytesMax && !spool.spooled();
   if (match_.route->place == Place::kInline ||
       (match_.route->place == Place::kInlineWhenSmall && small)) {
     Handle();
     return StartWrite();
   }
   phase_ = Phase::kWorking;
-  WorkerPool* pool = spool.in_file() ? shared_->bulk : shared_->workers;
+  WorkerPool* pool = spool.spooled() ? shared_->bulk : shared_->workers;
   pool->Post([self = shared_from_this()]() mutable {
     self->Handle();
     Session* session = self.get();
