@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "bench" / "yardstick"
-PROGRAMS = ("bare_loop", "http_client", "bare_beast_server", "fsync_floor")
+PROGRAMS = ("bare_loop", "http_client", "bare_beast_server", "fsync_floor", "group_floor")
 sys.path.insert(0, str(SOURCES))
 import nginx_floor  # noqa: E402
 
@@ -38,7 +38,7 @@ MODES = {
 
 
 def find_programs(folder: Path | None) -> Path:
-    """A folder that has all four programs: the one given, or build/yardsticks, compiled now."""
+    """A folder that has all five programs: the one given, or build/yardsticks, compiled now."""
     if folder is not None:
         missing = [name for name in PROGRAMS if not (folder / name).exists()]
         if missing:
@@ -118,6 +118,9 @@ def measure_fsync(programs: Path, table: Table, args: argparse.Namespace) -> Non
         for label, extra in (("growing file", []), ("file of full length", ["--prepared"])):
             result = run(programs / "fsync_floor", f"--dir={args.dir}", size, tries, *extra)
             table.add(f"append of {rows:,} rows + fdatasync, {label}", result)
+    smoke = ["--smoke"] if args.smoke else []
+    result = run(programs / "group_floor", f"--dir={args.dir}", *smoke)
+    print(f"  64 appending threads: {result['ratio']:.1f} x the rate of one", file=sys.stderr)
 
 
 @contextlib.contextmanager

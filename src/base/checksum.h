@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 
@@ -12,5 +13,7 @@ uint64_t Checksum(ByteSpan bytes);
 // Continues from an earlier checksum, so that header and body need not be adjacent: the seed of the
 // second is the value of the first.
 uint64_t Checksum(ByteSpan bytes, uint64_t seed);
+// Of the pieces one after another, as if they were joined.
+uint64_t ChecksumOfPieces(std::span<const ByteSpan> pieces);
 
 }  // namespace fletching

@@ -1,6 +1,8 @@
 #include "base/checksum.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -27,6 +29,21 @@ TEST(Checksum, ChangesWithEveryBitOfShortAndLongInputs) {
 
 TEST(Checksum, DependsOnTheSeed) {
   EXPECT_NE(Checksum(AsBytes("abc"), 1), Checksum(AsBytes("abc"), 2));
+}
+
+TEST(Checksum, OfPiecesIsThatOfTheWhole) {
+  std::string text(5000, 'x');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 % 251);
+  const ByteSpan whole = AsBytes(text);
+  for (size_t size : {0u, 1u, 40u, 240u, 241u, 1024u, 5000u}) {
+    for (size_t piece : {1u, 7u, 40u, 256u, 4096u}) {
+      std::vector<ByteSpan> pieces;
+      for (size_t at = 0; at < size; at += piece) {
+        pieces.push_back(whole.subspan(at, std::min(piece, size - at)));
+      }
+      EXPECT_EQ(ChecksumOfPieces(pieces), Checksum(whole.first(size))) << size << " by " << piece;
+    }
+  }
 }
 
 }  // namespace

@@ -13,5 +13,7 @@ void WaitWhile(const std::atomic<uint32_t>& word, uint32_t value);
 // Sets the word and wakes one thread that waits for it. The word's owner may destroy it as soon as
 // it sees the value; only its address is used after that.
 void SetAndWake(std::atomic<uint32_t>& word, uint32_t value);
+// As SetAndWake, for all threads that wait: one system call, and those that wake wake in parallel.
+void SetAndWakeAll(std::atomic<uint32_t>& word, uint32_t value);
 
 }  // namespace fletching

@@ -102,9 +102,16 @@ Status CheckDictionary(const arrow::DictionaryArray& column, int depth) {
   return CheckArray(*values, depth + 1);
 }
 
+// Types of which any bytes are values, so that their buffers' lengths are all there is to check.
+bool AnyBytesAreValues(arrow::Type::type type) {
+  return arrow::is_integer(type) || arrow::is_floating(type) || type == arrow::Type::BOOL ||
+         type == arrow::Type::TIMESTAMP || type == arrow::Type::DATE32;
+}
+
 // `array` has passed Array::Validate, so its buffers are as long as its length says.
 Status CheckArray(const arrow::Array& array, int depth) {
   if (depth > kDepthMax) return InvalidArgument("types nest too deep");
+  if (AnyBytesAreValues(array.type_id())) return CheckNullCount(array);
   switch (array.type_id()) {
     case arrow::Type::LIST:
       return CheckList(checked_cast<const arrow::ListArray&>(array), depth);

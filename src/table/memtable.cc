@@ -1,7 +1,9 @@
 #include "table/memtable.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <span>
 #include <sys/mman.h>
 #include <utility>
 
@@ -22,6 +24,12 @@ constexpr uint64_t kFirstByte = 16;
 constexpr uint64_t kBytesPerSlot = 64;
 // One write of this size, about 200 rows, shows that more will come.
 constexpr uint64_t kLargePagesFromBytes = 16 * 1024;
+constexpr size_t kLinkedTogether = 32;
+
+struct LinkTask {
+  uint32_t row;
+  uint64_t hash;
+};
 
 void* Reserve(uint64_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -77,7 +85,8 @@ int64_t Memtable::EventTime(const uint8_t* body) const {
   return LoadAs<int64_t>(body + layout_.columns[event_time_index_].slot_offset);
 }
 
-void Memtable::Link(uint32_t row, uint64_t hash, const RowView& view) {
+void Memtable::Link(uint32_t row, uint64_t hash) {
+  const RowView view = ViewOf(row);
   for (uint64_t at = hash & (slot_count_ - 1);; at = (at + 1) & (slot_count_ - 1)) {
     const uint64_t slot = slots_[at].load(std::memory_order_relaxed);
     if (slot == 0) {
@@ -114,24 +123,31 @@ void Memtable::UseLargePages() {
 Status Memtable::Insert(ByteSpan rows, uint64_t commit, const std::string& origin) {
   FLETCHING_CHECK(used_bytes() + rows.size() <= capacity_bytes_);
   if (rows.size() > kLargePagesFromBytes) UseLargePages();
+  // Slots lie anywhere: a group of rows is copied in first, then linked while the next slots come.
+  std::array<LinkTask, kLinkedTogether> group;
   uint64_t used = used_bytes();
   for (uint64_t at = 0; at < rows.size();) {
-    if (rows.size() - at < sizeof(RowPrefix)) return Corruption(origin, at, "row prefix is cut");
-    const auto prefix = LoadAs<RowPrefix>(rows.data() + at);
-    const uint64_t begin = at + sizeof(RowPrefix);
-    if (prefix.row_bytes > rows.size() - begin) return Corruption(origin, at, "row is cut");
-    ARROW_RETURN_NOT_OK(
-        segment::ParseRow(layout_, rows.subspan(begin, prefix.row_bytes), origin, begin).status());
-    const uint64_t padded = RoundUp(sizeof(RowPrefix) + prefix.row_bytes, kUnit);
-    const auto row = static_cast<uint32_t>(used / kUnit);
-    std::memcpy(arena_ + used, rows.data() + at, sizeof(RowPrefix) + prefix.row_bytes);
-    StoreAs(arena_ + used, RowPrefix{commit, 0, prefix.row_bytes});
-    used += padded;
-    at += padded;
-    const RowView view = ViewOf(row);
-    Link(row, segment::HashKey(view.key, hash_seed_), view);
+    size_t count = 0;
+    for (; count < group.size() && at < rows.size(); ++count) {
+      if (rows.size() - at < sizeof(RowPrefix)) return Corruption(origin, at, "row prefix is cut");
+      const auto prefix = LoadAs<RowPrefix>(rows.data() + at);
+      const uint64_t begin = at + sizeof(RowPrefix);
+      if (prefix.row_bytes > rows.size() - begin) return Corruption(origin, at, "row is cut");
+      ARROW_ASSIGN_OR_RAISE(
+          const RowView parsed,
+          segment::ParseRow(layout_, rows.subspan(begin, prefix.row_bytes), origin, begin));
+      const uint64_t hash = segment::HashKey(parsed.key, hash_seed_);
+      __builtin_prefetch(&slots_[hash & (slot_count_ - 1)], 1);
+      const uint64_t padded = RoundUp(sizeof(RowPrefix) + prefix.row_bytes, kUnit);
+      std::memcpy(arena_ + used, rows.data() + at, sizeof(RowPrefix) + prefix.row_bytes);
+      StoreAs(arena_ + used, RowPrefix{commit, 0, prefix.row_bytes});
+      group[count] = {static_cast<uint32_t>(used / kUnit), hash};
+      used += padded;
+      at += padded;
+    }
+    for (const LinkTask& task : std::span(group).first(count)) Link(task.row, task.hash);
     used_bytes_.store(used, std::memory_order_release);
-    row_count_.fetch_add(1, std::memory_order_relaxed);
+    row_count_.fetch_add(count, std::memory_order_relaxed);
   }
   return Status::OK();
 }

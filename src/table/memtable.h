@@ -57,7 +57,7 @@ class Memtable {
  private:
   void UseLargePages();
   uint32_t FindRow(ByteSpan key, uint64_t hash, uint64_t commit) const;
-  void Link(uint32_t row, uint64_t hash, const segment::RowView& view);
+  void Link(uint32_t row, uint64_t hash);  // row: in the arena already
   segment::RowView ViewOf(uint32_t row) const;
   int64_t EventTime(const uint8_t* body) const;
 

@@ -26,12 +26,14 @@ struct Table::PendingWrite {
   Status status;
   bool must_retry = false;  // the schema changed in between: prepare again
   uint64_t commit = 0;
+};
 
-  // Set by the leader of its group, outside any lock: a writer that wakes meets nobody's mutex.
-  static constexpr uint32_t kWaits = 0;
-  static constexpr uint32_t kLeads = 1;
-  static constexpr uint32_t kDone = 2;
-  std::atomic<uint32_t> turn{kWaits};
+// Writes that share one frame of the log and one fdatasync. The words are set outside any lock: a
+// writer that wakes meets nobody's mutex.
+struct Table::WriteGroup {
+  std::vector<PendingWrite*> members;   // under queue_mutex_ while it forms
+  std::atomic<uint32_t> may_commit{0};  // the leader waits for it: no other group is at it
+  std::atomic<uint32_t> is_done{0};     // the others wait for it
 };
 
 }  // namespace fletching::table

@@ -1,6 +1,6 @@
 #include "table/prepare.h"
 
-#include <algorithm>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -18,7 +18,7 @@ using segment::KeyBatch;
 using segment::PhysicalColumn;
 
 Status NameColumn(const Status& status, const std::string& name) {
-  if (status.ok()) return status;
+  if (status.ok()) return Status::OK();
   return MakeError(CodeOf(status), "column '" + name + "': " + status.message());
 }
 
@@ -27,38 +27,50 @@ Result<std::shared_ptr<arrow::Array>> CheckedColumn(const BatchCaster& caster,
                                                     const std::shared_ptr<arrow::Array>& column,
                                                     const ColumnSchema& wanted, bool may_be_null) {
   ARROW_RETURN_NOT_OK(NameColumn(caster.Validate(*column), wanted.name));
-  auto cast = column->type()->Equals(*wanted.type)
-                  ? Result<std::shared_ptr<arrow::Array>>(column)
-                  : caster.Cast(column, wanted.type, wanted.strict);
-  ARROW_RETURN_NOT_OK(NameColumn(cast.status(), wanted.name));
-  if (!may_be_null && (*cast)->null_count() > 0) {
+  std::shared_ptr<arrow::Array> checked = column;
+  if (!column->type()->Equals(*wanted.type)) {
+    auto cast = caster.Cast(column, wanted.type, wanted.strict);
+    ARROW_RETURN_NOT_OK(NameColumn(cast.status(), wanted.name));
+    checked = *std::move(cast);
+  }
+  if (!may_be_null && checked->null_count() > 0) {
     int64_t row = 0;
-    while ((*cast)->IsValid(row)) ++row;
+    while (checked->IsValid(row)) ++row;
     return SchemaMismatch("column '" + wanted.name + "' has a null in row " + std::to_string(row) +
                           ", but may not be null");
   }
-  return cast;
+  return checked;
 }
 
-Status CheckNames(const TableState& state, const arrow::RecordBatch& batch,
-                  bool ignore_extra_columns) {
-  std::vector<std::string_view> names;
-  names.reserve(static_cast<size_t>(batch.num_columns()));
-  for (const auto& field : batch.schema()->fields()) names.push_back(field->name());
-  std::sort(names.begin(), names.end());
-  const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) {
-    return SchemaMismatch("column '" + std::string(*twice) + "' occurs twice in the batch");
-  }
-  for (const std::string_view name : names) {
-    if (ignore_extra_columns || state.FindValue(name) != nullptr || state.schema.IsKey(name)) {
-      continue;
+// The batch's columns by place: TableState::FindPlace. Null where the batch has none.
+Result<std::vector<std::shared_ptr<arrow::Array>>> ColumnsByPlace(const TableState& state,
+                                                                  const arrow::RecordBatch& batch,
+                                                                  bool ignore_extra_columns) {
+  std::vector<std::shared_ptr<arrow::Array>> columns(state.PlaceCount());
+  std::set<std::string_view> extra;
+  const arrow::FieldVector& fields = batch.schema()->fields();
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const std::string& name = fields[i]->name();
+    // Most batches come in the order of the schema.
+    const int32_t place = i < columns.size() && state.ColumnAt(i).name == name
+                              ? static_cast<int32_t>(i)
+                              : state.FindPlace(name);
+    const bool occurs_twice = place < 0 ? !extra.insert(name).second : columns[place] != nullptr;
+    if (occurs_twice) return SchemaMismatch("column '" + name + "' occurs twice in the batch");
+    if (place < 0) continue;
+    columns[place] = batch.column(static_cast<int>(i));
+    if (columns[place]->length() != batch.num_rows()) {
+      return SchemaMismatch("column '" + name + "' has " +
+                            std::to_string(columns[place]->length()) + " values in a batch of " +
+                            std::to_string(batch.num_rows()) + " rows");
     }
-    return SchemaMismatch("column '" + std::string(name) +
+  }
+  if (!extra.empty() && !ignore_extra_columns) {
+    return SchemaMismatch("column '" + std::string(*extra.begin()) +
                           "' is not in the table's schema; drop it from the batch or add it to "
                           "the table first");
   }
-  return Status::OK();
+  return columns;
 }
 
 }  // namespace
@@ -75,22 +87,25 @@ segment::RowBatch PreparedBatch::Rows() const {
 Result<PreparedBatch> PrepareBatch(const TableState& state, const BatchCaster& caster,
                                    const arrow::RecordBatch& batch, WriteMode mode,
                                    bool ignore_extra_columns, int64_t now_us) {
-  ARROW_RETURN_NOT_OK(CheckNames(state, batch, ignore_extra_columns));
+  ARROW_ASSIGN_OR_RAISE(const auto columns, ColumnsByPlace(state, batch, ignore_extra_columns));
   PreparedBatch prepared;
   prepared.row_count = batch.num_rows();
   KeyArrays keys;
-  for (const std::string& name : state.schema.key) {
-    const auto column = batch.GetColumnByName(name);
-    if (column == nullptr) return SchemaMismatch("key column '" + name + "' is missing");
-    ColumnSchema wanted = *state.schema.Find(name);
-    wanted.strict = true;
-    ARROW_ASSIGN_OR_RAISE(auto checked, CheckedColumn(caster, column, wanted, false));
+  const size_t key_count = state.key_columns.size();
+  for (size_t i = 0; i < key_count; ++i) {
+    const ColumnSchema& wanted = state.key_columns[i];
+    if (columns[i] == nullptr) {
+      return SchemaMismatch("key column '" + wanted.name + "' is missing");
+    }
+    ARROW_ASSIGN_OR_RAISE(auto checked, CheckedColumn(caster, columns[i], wanted, false));
     keys.push_back(std::move(checked));
   }
   ARROW_ASSIGN_OR_RAISE(prepared.keys, segment::EncodeKeys(keys));
-  for (const ColumnSchema& wanted : state.value_columns) {
-    const auto column = batch.GetColumnByName(wanted.name);
-    const bool is_event_time = wanted.name == state.schema.event_time;
+  prepared.columns.reserve(state.value_columns.size());
+  for (size_t i = 0; i < state.value_columns.size(); ++i) {
+    const ColumnSchema& wanted = state.value_columns[i];
+    const std::shared_ptr<arrow::Array>& column = columns[key_count + i];
+    const bool is_event_time = static_cast<int32_t>(i) == state.event_time_index;
     if (column == nullptr) {
       if (mode == WriteMode::kReplace) {
         return SchemaMismatch("column '" + wanted.name +

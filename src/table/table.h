@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -75,6 +74,7 @@ class Table {
 
  private:
   struct PendingWrite;
+  struct WriteGroup;
   class SegmentBatchWriter;
 
   Table(const TableContext& context, std::string folder, bool is_writer);
@@ -96,7 +96,7 @@ class Table {
                                  std::vector<std::shared_ptr<arrow::RecordBatch>> batches,
                                  arrow::RecordBatchReader* source);
   Result<WriteResult> Submit(PendingWrite* write);
-  void LeadGroup(PendingWrite* leader);
+  void LeadGroup(WriteGroup* group);
 
   // table_commit.cc
   void CommitGroup(const std::vector<PendingWrite*>& group);
@@ -162,8 +162,8 @@ class Table {
   std::vector<uint64_t> doomed_segments_;  // of failed writes; a newer log must disown them first
 
   std::mutex queue_mutex_;
-  std::deque<PendingWrite*> queue_;
-  bool has_leader_ = false;
+  std::shared_ptr<WriteGroup> forming_;  // null: nobody waits for a group of his own
+  bool is_committing_ = false;           // a group is at it, or its leader about to be
 };
 
 // "00000000000000000007.flseg", "00000000000000000003.flman"

@@ -31,21 +31,23 @@ constexpr int64_t kPatchBytesMax = int64_t{256} << 20;
 // Frozen memory tables that may wait for the background thread before writers do its work.
 constexpr int64_t kFrozenMax = 4;
 
-// About what the rows of a batch take when packed. Arrow's ReferencedBufferSize says it too, at 3
-// us a column: for nested columns only.
+// About what the rows of a column take when packed. Nothing was validated yet.
+Result<int64_t> ColumnBytes(const arrow::Array& column) {
+  if (arrow::is_fixed_width(column.type_id())) {
+    const auto& type = static_cast<const arrow::FixedWidthType&>(*column.type());
+    return column.length() * ((type.bit_width() + 7) / 8);
+  }
+  // Arrow's ReferencedBufferSize reads offsets, and takes 3 us a column.
+  ARROW_RETURN_NOT_OK(column.Validate());
+  if (!arrow::is_binary_like(column.type_id())) return arrow::util::ReferencedBufferSize(column);
+  return static_cast<const arrow::BinaryArray&>(column).total_values_length() + column.length() * 4;
+}
+
 Result<int64_t> BatchBytes(const arrow::RecordBatch& batch) {
   int64_t bytes = 0;
   for (const auto& column : batch.columns()) {
-    if (arrow::is_fixed_width(column->type_id())) {
-      const auto& type = static_cast<const arrow::FixedWidthType&>(*column->type());
-      bytes += column->length() * ((type.bit_width() + 7) / 8);
-    } else if (arrow::is_binary_like(column->type_id())) {
-      bytes += static_cast<const arrow::BinaryArray&>(*column).total_values_length();
-      bytes += column->length() * 4;
-    } else {
-      ARROW_ASSIGN_OR_RAISE(const int64_t nested, arrow::util::ReferencedBufferSize(*column));
-      bytes += nested;
-    }
+    ARROW_ASSIGN_OR_RAISE(const int64_t column_bytes, ColumnBytes(*column));
+    bytes += column_bytes;
   }
   return bytes;
 }
@@ -116,44 +118,45 @@ class Table::SegmentBatchWriter {
   segment::RowLayout layout_;
 };
 
+// Writers who arrive while a group is being committed form the next one; the first of them leads
+// it. bench/yardstick/group_floor.cc is this and nothing else.
 Result<WriteResult> Table::Submit(PendingWrite* write) {
+  std::shared_ptr<WriteGroup> group;
+  bool leads = false;
   {
     const std::lock_guard lock(queue_mutex_);
-    queue_.push_back(write);
-    if (!has_leader_) {
-      has_leader_ = true;
-      write->turn = PendingWrite::kLeads;
-    }
+    leads = forming_ == nullptr;
+    if (leads) forming_ = std::make_shared<WriteGroup>();
+    group = forming_;
+    group->members.push_back(write);
+    if (leads && !std::exchange(is_committing_, true)) group->may_commit.store(1);
   }
-  WaitWhile(write->turn, PendingWrite::kWaits);
-  if (write->turn == PendingWrite::kLeads) LeadGroup(write);
+  if (leads) {
+    LeadGroup(group.get());
+  } else {
+    WaitWhile(group->is_done, 0);
+  }
   if (NeedsMaintenance()) context_.wake_worker();
   ARROW_RETURN_NOT_OK(write->status);
   return WriteResult{write->row_count, write->commit};
 }
 
-// Commits everyone who waits, then hands the lead to the first who came meanwhile.
-void Table::LeadGroup(PendingWrite* leader) {
-  std::vector<PendingWrite*> group;
+void Table::LeadGroup(WriteGroup* group) {
+  WaitWhile(group->may_commit, 0);
   {
     const std::lock_guard lock(queue_mutex_);
-    group.assign(queue_.begin(), queue_.end());
-    queue_.clear();
+    forming_ = nullptr;
   }
-  CommitGroup(group);
-  PendingWrite* next = nullptr;
+  CommitGroup(group->members);
+  std::shared_ptr<WriteGroup> next;
   {
     const std::lock_guard lock(queue_mutex_);
-    if (queue_.empty()) {
-      has_leader_ = false;
-    } else {
-      next = queue_.front();
-    }
+    next = forming_;
+    if (next == nullptr) is_committing_ = false;
   }
-  if (next != nullptr) SetAndWake(next->turn, PendingWrite::kLeads);
-  for (PendingWrite* member : group) {
-    if (member != leader) SetAndWake(member->turn, PendingWrite::kDone);
-  }
+  // The next group's bytes are on their way to the disk while members of this one wake up.
+  if (next != nullptr) SetAndWake(next->may_commit, 1);
+  if (group->members.size() > 1) SetAndWakeAll(group->is_done, 1);
 }
 
 Result<WriteResult> Table::WriteSmall(const WriteRequest& request, const RecordBatches& batches) {
@@ -230,8 +233,6 @@ Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatch
   while (bytes <= bytes_max) {
     ARROW_RETURN_NOT_OK(source->ReadNext(&batch));
     if (batch == nullptr) break;
-    // Offsets must hold before sizes are asked for; the rest is checked with the schema at hand.
-    ARROW_RETURN_NOT_OK(batch->Validate());
     ARROW_ASSIGN_OR_RAISE(const int64_t batch_bytes, BatchBytes(*batch));
     bytes += batch_bytes;
     batches.push_back(std::move(batch));

@@ -55,20 +55,29 @@ std::shared_ptr<const TableState> TableState::Make(TableSchema schema, uint64_t 
       state->event_time_index = index;
       state->event_units_per_second = UnitsPerSecond(*column.type);
     }
-    state->value_index[column.name] = index;
     state->value_columns.push_back(column);
   }
   for (const std::string& name : state->schema.key) {
-    state->key_types.push_back(state->schema.Find(name)->type);
+    state->key_columns.push_back(*state->schema.Find(name));
+    state->key_columns.back().strict = true;  // a rounded key is another key
+    state->key_types.push_back(state->key_columns.back().type);
+  }
+  for (size_t place = 0; place < state->PlaceCount(); ++place) {
+    state->places_[state->ColumnAt(place).name] = static_cast<int32_t>(place);
   }
   state->full_layout = segment::FullLayout(state->schema);
   state->ttl_us = Scaled(state->schema.ttl_ms, 1000);
   return state;
 }
 
+int32_t TableState::FindPlace(std::string_view name) const {
+  const auto found = places_.find(name);
+  return found == places_.end() ? -1 : found->second;
+}
+
 const ColumnSchema* TableState::FindValue(std::string_view name) const {
-  const auto found = value_index.find(std::string(name));
-  return found == value_index.end() ? nullptr : &value_columns[found->second];
+  const int32_t value = FindPlace(name) - static_cast<int32_t>(key_columns.size());
+  return value < 0 ? nullptr : &value_columns[static_cast<size_t>(value)];
 }
 
 int64_t TableState::EventToMicros(int64_t event_time) const {

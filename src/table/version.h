@@ -26,8 +26,8 @@ struct TableState {
   uint32_t next_column_id = 1;
 
   std::vector<ColumnSchema> value_columns;  // every column that is not a key, declared order
-  std::unordered_map<std::string, int32_t> value_index;
-  std::vector<std::shared_ptr<arrow::DataType>> key_types;  // key order
+  std::vector<ColumnSchema> key_columns;    // key order
+  std::vector<std::shared_ptr<arrow::DataType>> key_types;  // likewise
   segment::RowLayout full_layout;                           // columns aligned with value_columns
   int32_t event_time_index = -1;                            // into value_columns
   int64_t event_units_per_second = 0;
@@ -37,8 +37,22 @@ struct TableState {
                                                 uint32_t next_column_id);
   // nullptr when `name` is no value column.
   const ColumnSchema* FindValue(std::string_view name) const;
+  // Key columns in key order, then value columns; -1 when `name` is neither.
+  int32_t FindPlace(std::string_view name) const;
+  size_t PlaceCount() const { return key_columns.size() + value_columns.size(); }
+  const ColumnSchema& ColumnAt(size_t place) const {
+    return place < key_columns.size() ? key_columns[place]
+                                      : value_columns[place - key_columns.size()];
+  }
   int64_t EventToMicros(int64_t event_time) const;
   int64_t MicrosToEvent(int64_t micros) const;
+
+ private:
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+  std::unordered_map<std::string, int32_t, NameHash, std::equal_to<>> places_;
 };
 
 // One place rows are read from: a segment, or a memory table up to a commit.
