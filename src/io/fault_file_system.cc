@@ -45,6 +45,11 @@ class FaultAppendFile final : public AppendFile {
     return verdict.status;
   }
 
+  Status Reserve(uint64_t bytes) override {
+    const auto verdict = owner_->Judge(IoCall::kReserve, path_);
+    return verdict.spoil ? verdict.status : inner_->Reserve(bytes);
+  }
+
   Status ReadAt(uint64_t offset_bytes, std::span<uint8_t> target) override {
     const auto verdict = owner_->Judge(IoCall::kReadAt, path_);
     return verdict.spoil ? verdict.status : inner_->ReadAt(offset_bytes, target);
@@ -83,8 +88,8 @@ class FaultAppendFile final : public AppendFile {
 
 std::string_view IoCallName(IoCall call) {
   constexpr std::string_view kNames[] = {
-      "create", "append",        "read_at",     "sync",        "close", "map", "rename",
-      "remove", "remove_folder", "make_folder", "sync_folder", "list",  "lock"};
+      "create", "append", "reserve",       "read_at",     "sync",        "close", "map",
+      "rename", "remove", "remove_folder", "make_folder", "sync_folder", "list",  "lock"};
   return kNames[static_cast<size_t>(call)];
 }
 

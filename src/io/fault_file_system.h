@@ -35,6 +35,7 @@ namespace fletching::io {
 enum class IoCall : uint8_t {
   kCreate,
   kAppend,
+  kReserve,
   kReadAt,
   kSync,
   kClose,

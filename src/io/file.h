@@ -32,6 +32,11 @@ class AppendFile {
   // fails as well, and the file is to be given up.
   virtual Status Append(std::span<const ByteSpan> pieces) = 0;
   Status Append(ByteSpan bytes) { return Append(std::span<const ByteSpan>(&bytes, 1)); }
+  // Puts zeros behind the end, so that the next `bytes` appended find their place in the file:
+  // their Sync then has no new length to make durable, which halves it. A mapping of the file sees
+  // the zeros; size_bytes() does not count them. An error changes nothing: the file may be appended
+  // to.
+  virtual Status Reserve(uint64_t bytes) = 0;
   // Reads back bytes that were appended. Errors: kUnavailable when the range is not there.
   virtual Status ReadAt(uint64_t offset_bytes, std::span<uint8_t> target) = 0;
   // Asks the disk to start writing what was appended so far; no promise, no wait.

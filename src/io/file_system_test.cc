@@ -124,6 +124,26 @@ TEST_P(AnyFileSystem, RefusesToReadBeyondTheEnd) {
   EXPECT_TRUE(file->ReadAt(5, std::span<uint8_t>()).ok());
 }
 
+TEST_P(AnyFileSystem, FillsReservedSpaceAsIfItWereNotThere) {
+  auto file = *fs()->Create(At("f"));
+  ASSERT_TRUE(file->Append(AsBytes("ab")).ok());
+  ASSERT_TRUE(file->Reserve(200'000).ok());
+  EXPECT_TRUE(file->Reserve(10).ok());  // there already
+  EXPECT_EQ(file->size_bytes(), 2u);
+  ASSERT_TRUE(file->Append(AsBytes("cd")).ok());
+  EXPECT_EQ(file->size_bytes(), 4u);
+  std::vector<uint8_t> got(4);
+  EXPECT_TRUE(file->ReadAt(0, got).ok());
+  EXPECT_FALSE(file->ReadAt(1, got).ok());
+  EXPECT_TRUE(file->Sync().ok());
+  EXPECT_EQ(Get(At("f")), "abcd" + std::string(199'998, '\0'));
+  const std::string longer(300'000, 'e');
+  ASSERT_TRUE(file->Append(AsBytes(longer)).ok());
+  EXPECT_EQ(Get(At("f")), "abcd" + longer);
+  ASSERT_TRUE(file->Reserve(5).ok());
+  EXPECT_EQ(Get(At("f")), "abcd" + longer + std::string(5, '\0'));
+}
+
 TEST_P(AnyFileSystem, AppendsThousandsOfPiecesInOrder) {
   std::vector<std::string> texts;
   std::string expected;

@@ -1,5 +1,6 @@
 #include "io/posix_append_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -39,7 +40,8 @@ Status PosixAppendFile::CheckUsable(std::string_view action) const {
   return Status::OK();
 }
 
-int PosixAppendFile::WriteAll(std::span<const ByteSpan> pieces, uint64_t* written_bytes) {
+int PosixAppendFile::WriteAll(std::span<const ByteSpan> pieces, uint64_t offset,
+                              uint64_t* written_bytes) {
   std::array<iovec, 256> vectors;
   static_assert(vectors.size() <= IOV_MAX);
   size_t piece = 0;         // first piece not yet wholly written
@@ -53,7 +55,7 @@ int PosixAppendFile::WriteAll(std::span<const ByteSpan> pieces, uint64_t* writte
     }
     if (count == 0) return 0;
     const ssize_t written = ::pwritev(descriptor_, vectors.data(), static_cast<int>(count),
-                                      static_cast<off_t>(size_bytes_ + *written_bytes));
+                                      static_cast<off_t>(offset + *written_bytes));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return errno;
     if (written == 0) return EIO;
@@ -71,17 +73,33 @@ int PosixAppendFile::WriteAll(std::span<const ByteSpan> pieces, uint64_t* writte
 Status PosixAppendFile::Append(std::span<const ByteSpan> pieces) {
   ARROW_RETURN_NOT_OK(CheckUsable("append to"));
   uint64_t written_bytes = 0;
-  const int error = WriteAll(pieces, &written_bytes);
-  if (error == 0) {
-    size_bytes_ += written_bytes;
-    return Status::OK();
-  }
-  // Take back the part that was written: a full disk gets its space back, and the next Append
-  // finds the file as the caller believes it to be.
-  if (written_bytes > 0 && ::ftruncate(descriptor_, static_cast<off_t>(size_bytes_)) != 0) {
-    broken_ = true;
-  }
-  return ErrnoError("append to", path_, error);
+  const int error = WriteAll(pieces, size_bytes_, &written_bytes);
+  if (error != 0) return TakeBack("append to", error);
+  size_bytes_ += written_bytes;
+  return Status::OK();
+}
+
+Status PosixAppendFile::Reserve(uint64_t bytes) {
+  ARROW_RETURN_NOT_OK(CheckUsable("reserve space in"));
+  static const std::array<uint8_t, 64 * 1024> zeros{};
+  const uint64_t from = std::max(reserved_bytes_, size_bytes_);
+  const uint64_t wanted = size_bytes_ + bytes;
+  if (wanted <= from) return Status::OK();
+  std::vector<ByteSpan> pieces((wanted - from) / zeros.size(), zeros);
+  pieces.push_back(ByteSpan(zeros).first((wanted - from) % zeros.size()));
+  uint64_t written_bytes = 0;
+  const int error = WriteAll(pieces, from, &written_bytes);
+  if (error != 0) return TakeBack("reserve space in", error);
+  reserved_bytes_ = wanted;
+  return Status::OK();
+}
+
+// Cuts off what was written behind the end: a full disk gets its space back, and the next Append
+// finds the file as the caller believes it to be.
+Status PosixAppendFile::TakeBack(std::string_view action, int error) {
+  reserved_bytes_ = 0;
+  if (::ftruncate(descriptor_, static_cast<off_t>(size_bytes_)) != 0) broken_ = true;
+  return ErrnoError(action, path_, error);
 }
 
 Status PosixAppendFile::ReadAt(uint64_t offset_bytes, std::span<uint8_t> target) {

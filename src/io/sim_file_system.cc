@@ -1,5 +1,6 @@
 #include "io/sim_file_system.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <mutex>
@@ -34,28 +35,46 @@ class SimAppendFile final : public AppendFile {
     if (closed_) return ErrnoError("append to", path_, EBADF);
     uint64_t added_bytes = 0;
     for (ByteSpan piece : pieces) added_bytes += piece.size();
+    const uint64_t growth_bytes =
+        std::max<uint64_t>(file_->bytes->size(), size_bytes_ + added_bytes) - file_->bytes->size();
     if (state_->total_bytes_max != std::numeric_limits<uint64_t>::max() &&
-        state_->tree.TotalBytes() + added_bytes > state_->total_bytes_max) {
+        state_->tree.TotalBytes() + growth_bytes > state_->total_bytes_max) {
       return ErrnoError("append to", path_, ENOSPC);
     }
-    if (file_->lent) {
-      file_->bytes = std::make_shared<SimBytes>(*file_->bytes);
-      file_->lent = false;
-    }
+    Own();
+    SimBytes& bytes = *file_->bytes;
+    bytes.resize(std::max(bytes.size(), size_bytes_ + added_bytes));
     for (ByteSpan piece : pieces) {
-      file_->bytes->insert(file_->bytes->end(), piece.begin(), piece.end());
+      std::copy(piece.begin(), piece.end(), bytes.begin() + static_cast<int64_t>(size_bytes_));
+      size_bytes_ += piece.size();
     }
+    return Status::OK();
+  }
+
+  Status Reserve(uint64_t reserved_bytes) override {
+    const std::lock_guard guard(state_->mutex);
+    if (closed_) return ErrnoError("reserve space in", path_, EBADF);
+    const uint64_t wanted = size_bytes_ + reserved_bytes;
+    if (wanted <= file_->bytes->size()) return Status::OK();
+    const uint64_t added_bytes = wanted - file_->bytes->size();
+    if (state_->total_bytes_max != std::numeric_limits<uint64_t>::max() &&
+        state_->tree.TotalBytes() + added_bytes > state_->total_bytes_max) {
+      return ErrnoError("reserve space in", path_, ENOSPC);
+    }
+    Own();
+    file_->bytes->resize(wanted);
     return Status::OK();
   }
 
   Status ReadAt(uint64_t offset_bytes, std::span<uint8_t> target) override {
     const std::lock_guard guard(state_->mutex);
-    const SimBytes& bytes = *file_->bytes;
-    if (offset_bytes > bytes.size() || target.size() > bytes.size() - offset_bytes) {
-      return Unavailable("cannot read " + path_ + ": it has " + std::to_string(bytes.size()) +
+    if (offset_bytes > size_bytes_ || target.size() > size_bytes_ - offset_bytes) {
+      return Unavailable("cannot read " + path_ + ": it has " + std::to_string(size_bytes_) +
                          " bytes");
     }
-    if (!target.empty()) std::memcpy(target.data(), bytes.data() + offset_bytes, target.size());
+    if (!target.empty()) {
+      std::memcpy(target.data(), file_->bytes->data() + offset_bytes, target.size());
+    }
     return Status::OK();
   }
 
@@ -64,7 +83,7 @@ class SimAppendFile final : public AppendFile {
   Status Sync() override {
     const std::lock_guard guard(state_->mutex);
     if (closed_) return ErrnoError("sync", path_, EBADF);
-    file_->synced_bytes = file_->bytes->size();
+    file_->synced_bytes = size_bytes_;
     return Status::OK();
   }
 
@@ -76,13 +95,21 @@ class SimAppendFile final : public AppendFile {
 
   uint64_t size_bytes() const override {
     const std::lock_guard guard(state_->mutex);
-    return file_->bytes->size();
+    return size_bytes_;
   }
 
  private:
+  // Before the bytes change: a mapping, or a tree after a crash, goes on with the old ones.
+  void Own() {
+    if (!file_->lent) return;
+    file_->bytes = std::make_shared<SimBytes>(*file_->bytes);
+    file_->lent = false;
+  }
+
   const std::shared_ptr<State> state_;
   const std::string path_;
   const std::shared_ptr<SimFile> file_;
+  uint64_t size_bytes_ = 0;
   bool closed_ = false;
 };
 

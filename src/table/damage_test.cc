@@ -129,14 +129,19 @@ class Damage : public ::testing::Test {
   std::vector<std::string> reads_;
 };
 
+// Bytes of a file that mean something: space that a log reserved does not.
+size_t MeaningfulBytes(const std::string& path, const std::vector<uint8_t>& bytes) {
+  return path.ends_with(kLogEnding) ? LastFrameOf(bytes).end : bytes.size();
+}
+
 TEST_F(Damage, OfOneBitIsFoundAtEveryByte) {
   const std::vector<std::string> logs = FilesOf(&disk_, TestTable::kFolder, kLogEnding);
   ASSERT_EQ(logs.size(), 2u);
-  const uint64_t last_frame = LastFrameOf(BytesOf(&disk_, logs[1]));
+  const uint64_t last_frame = LastFrameOf(BytesOf(&disk_, logs[1])).begin;
   ASSERT_EQ(FilesOf(&disk_, TestTable::kFolder, kSegmentEnding).size(), 2u);
   for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, "")) {
     const std::vector<uint8_t> good = BytesOf(&disk_, path);
-    for (size_t at = 0; at < good.size(); ++at) {
+    for (size_t at = 0; at < MeaningfulBytes(path, good); ++at) {
       // Of the zeros behind a segment's header every 64th byte speaks for all.
       if (path.ends_with(kSegmentEnding) && at > 16 && at < 4096 && at % 64 != 0) continue;
       std::vector<uint8_t> bytes = good;
@@ -151,14 +156,32 @@ TEST_F(Damage, OfOneBitIsFoundAtEveryByte) {
 
 TEST_F(Damage, OfACutIsFoundAtEveryByte) {
   const std::string newest_log = FilesOf(&disk_, TestTable::kFolder, kLogEnding)[1];
-  const uint64_t last_frame = LastFrameOf(BytesOf(&disk_, newest_log));
+  const uint64_t last_frame = LastFrameOf(BytesOf(&disk_, newest_log)).begin;
   for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, "")) {
     const std::vector<uint8_t> good = BytesOf(&disk_, path);
     // A shorter newest log is one that a power loss cut off; what is left of it is whole frames.
-    for (size_t bytes = path == newest_log ? last_frame : 0; bytes < good.size(); ++bytes) {
+    const size_t end = MeaningfulBytes(path, good);
+    for (size_t bytes = path == newest_log ? last_frame : 0; bytes < end; ++bytes) {
       Check(path, {good.begin(), good.begin() + static_cast<ptrdiff_t>(bytes)},
             path + ", cut at " + std::to_string(bytes), path == newest_log);
       if (HasFailure()) return;
+    }
+    PutBytes(&disk_, path, good);
+  }
+}
+
+TEST_F(Damage, OfReservedSpaceHarmsNobody) {
+  for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, kLogEnding)) {
+    const std::vector<uint8_t> good = BytesOf(&disk_, path);
+    const size_t end = LastFrameOf(good).end;
+    ASSERT_LT(end, good.size());
+    for (size_t at = end; at < good.size(); at += 4093) {
+      std::vector<uint8_t> bytes = good;
+      bytes[at] ^= 0x10;
+      PutBytes(&disk_, path, bytes);
+      const auto table = Table::Open(context_, TestTable::kFolder, false);
+      ASSERT_TRUE(table.ok()) << table.status();
+      CheckAnswer(ShowAll(**table), states_, path, "reserved byte " + std::to_string(at), false);
     }
     PutBytes(&disk_, path, good);
   }

@@ -13,6 +13,9 @@ using format::FrameHeader;
 using format::LogHeader;
 using format::RecordHeader;
 
+constexpr uint64_t kReserveBytesMin = uint64_t{64} << 10;
+constexpr uint64_t kReserveBytesMax = uint64_t{1} << 20;
+
 template <typename T>
 ByteSpan BytesOfStruct(const T& item) {
   return {reinterpret_cast<const uint8_t*>(&item), sizeof(T)};
@@ -115,6 +118,16 @@ Result<std::unique_ptr<LogWriter>> LogWriter::Create(io::FileSystem* file_system
   return log;
 }
 
+// A log that takes more than one group will take more of them. What is reserved grows with the log,
+// so that at most about as much again is written in zeros, and a little at a time.
+void LogWriter::ReserveFor(uint64_t frame_bytes) {
+  if (!durable_ || next_frame_ == 0 || valid_bytes_ + frame_bytes <= reserved_bytes_) return;
+  const uint64_t ahead = std::clamp(valid_bytes_, kReserveBytesMin, kReserveBytesMax);
+  // A full disk shows at the append itself, if at all.
+  const bool is_reserved = file_->Reserve(frame_bytes + ahead).ok();
+  reserved_bytes_ = is_reserved ? valid_bytes_ + frame_bytes + ahead : UINT64_MAX;
+}
+
 Status LogWriter::Append(const std::vector<LogRecord>& records) {
   FrameHeader frame{format::kFrameMagic, salt_, next_frame_, 0, 0, 0};
   std::vector<ByteSpan> pieces{BytesOfStruct(frame)};
@@ -125,6 +138,7 @@ Status LogWriter::Append(const std::vector<LogRecord>& records) {
   }
   frame.payload_checksum = ChecksumOfPieces(std::span(pieces).subspan(1));
   frame.checksum = FrameChecksum(frame);
+  ReserveFor(sizeof(FrameHeader) + frame.payload_bytes);
   ARROW_RETURN_NOT_OK(file_->Append(pieces));
   if (durable_) ARROW_RETURN_NOT_OK(file_->Sync());
   ++next_frame_;

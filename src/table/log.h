@@ -41,12 +41,14 @@ class LogWriter {
 
  private:
   LogWriter() = default;
+  void ReserveFor(uint64_t frame_bytes);
 
   std::unique_ptr<io::AppendFile> file_;
   uint64_t number_ = 0;
   uint64_t salt_ = 0;
   uint64_t next_frame_ = 0;
   uint64_t valid_bytes_ = 0;
+  uint64_t reserved_bytes_ = 0;  // the file is at least this long
   bool durable_ = true;
 };
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "io/fault_file_system.h"
 #include "io/sim_file_system.h"
 
 namespace fletching::table {
@@ -16,7 +17,8 @@ constexpr uint64_t kSalt = 0x5a17;
 
 // A log of three frames; the second holds two records.
 struct Sample {
-  std::vector<uint8_t> bytes;
+  std::vector<uint8_t> bytes;  // up to the end of the last frame
+  size_t file_bytes = 0;
   std::vector<uint64_t> frame_ends;
 };
 
@@ -37,7 +39,9 @@ Sample MakeSample() {
     sample.frame_ends.push_back(log->valid_bytes());
   }
   const auto file = disk.Map("/" + LogFileName(4)).ValueOrDie();
-  sample.bytes.assign(file->bytes().begin(), file->bytes().end());
+  const ByteSpan frames = file->bytes().first(log->valid_bytes());
+  sample.bytes.assign(frames.begin(), frames.end());
+  sample.file_bytes = file->bytes().size();
   return sample;
 }
 
@@ -65,6 +69,32 @@ TEST(Log, ReadsBackWhatWasAppended) {
   ASSERT_TRUE(header.ok());
   EXPECT_EQ(header->previous_log_number, 2u);
   EXPECT_EQ(header->previous_valid_bytes, 700u);
+}
+
+TEST(Log, EndsBeforeTheSpaceItReserved) {
+  Sample sample = MakeSample();
+  ASSERT_GT(sample.file_bytes, sample.bytes.size());
+  const size_t end = sample.bytes.size();
+  sample.bytes.resize(sample.file_bytes);
+  uint64_t valid_bytes = 0;
+  EXPECT_EQ(*Read(sample.bytes, 0, &valid_bytes), (std::vector<uint64_t>{1, 2, 3, 4}));
+  EXPECT_EQ(valid_bytes, end);
+  EXPECT_EQ(*Read(sample.bytes, end, &valid_bytes), (std::vector<uint64_t>{1, 2, 3, 4}));
+}
+
+TEST(Log, GoesOnWhenNoSpaceCanBeReserved) {
+  io::SimFileSystem disk;
+  io::FaultFileSystem fault(&disk);
+  auto log = LogWriter::Create(&fault, "", 4, 2, 700, kSalt, true).ValueOrDie();
+  fault.SetPlan({.at = 1, .kinds = {io::IoCall::kReserve}, .from_then_on = true});
+  const std::vector<uint8_t> payload(40, 'x');
+  for (uint64_t commit = 1; commit <= 3; ++commit) {
+    EXPECT_TRUE(log->Append({Record(commit, payload)}).ok());
+  }
+  EXPECT_TRUE(fault.fired());
+  const auto file = disk.Map("/" + LogFileName(4)).ValueOrDie();
+  EXPECT_EQ(file->bytes().size(), log->valid_bytes());
+  EXPECT_EQ(*Read(file->bytes(), 0), (std::vector<uint64_t>{1, 2, 3}));
 }
 
 TEST(Log, DropsATornEndWhereverItIsTorn) {

@@ -98,11 +98,14 @@ std::vector<std::string> FilesOf(io::FileSystem* disk, const std::string& folder
   return paths;
 }
 
-uint64_t LastFrameOf(const std::vector<uint8_t>& log) {
-  uint64_t last = 0;
-  for (uint64_t at = sizeof(format::LogHeader); at < log.size();) {
-    last = at;
-    at += sizeof(format::FrameHeader) + LoadAs<format::FrameHeader>(log.data() + at).payload_bytes;
+LogSpan LastFrameOf(const std::vector<uint8_t>& log) {
+  LogSpan last;
+  last.end = sizeof(format::LogHeader);
+  while (last.end + sizeof(format::FrameHeader) <= log.size()) {
+    const auto frame = LoadAs<format::FrameHeader>(log.data() + last.end);
+    if (frame.magic != format::kFrameMagic) break;  // reserved space
+    last.begin = last.end;
+    last.end += sizeof(format::FrameHeader) + frame.payload_bytes;
   }
   return last;
 }

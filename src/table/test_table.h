@@ -47,8 +47,12 @@ void PutBytes(io::FileSystem* disk, const std::string& path, const std::vector<u
 std::vector<std::string> FilesOf(io::FileSystem* disk, const std::string& folder,
                                  std::string_view ending);
 
-// Where the last frame of a log begins.
-uint64_t LastFrameOf(const std::vector<uint8_t>& log);
+// Where the last frame of a log begins and ends. Behind it may lie reserved space.
+struct LogSpan {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+LogSpan LastFrameOf(const std::vector<uint8_t>& log);
 
 // "1 null 3 | missing | ": the value columns of each key of an answer.
 std::string RowsText(const ReadResult& result);
