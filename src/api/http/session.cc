@@ -110,6 +110,9 @@ class Session final : public std::enable_shared_from_this<Session> {
   void Handle();
   bool Refuse(HttpResponse response);
   bool StartWrite();
+  bool ContinueWrite();
+  void PrepareWrite();
+  size_t SendSome(error_code* ec);
   bool Write();
   bool FinishResponse();
   void Report();
@@ -321,10 +324,15 @@ bool Session::Dispatch() {
   WorkerPool* pool = spool.spooled() ? shared_->bulk : shared_->workers;
   pool->Post([self = shared_from_this()]() mutable {
     self->Handle();
+    // While a worker has the request the loop leaves the socket alone, so the answer can go at once
+    // and need not wait for the loop to wake. Write meets an error again.
+    self->PrepareWrite();
+    error_code met_again;
+    self->SendSome(&met_again);
     Session* session = self.get();
     // The last reference moves along, so a session always ends on its own thread.
     asio::post(session->home_->io, [self = std::move(self)] {
-      if (self->StartWrite()) self->Run();
+      if (self->ContinueWrite()) self->Run();
     });
   });
   return false;
@@ -350,6 +358,17 @@ bool Session::Refuse(HttpResponse response) {
 }
 
 bool Session::StartWrite() {
+  PrepareWrite();
+  return ContinueWrite();
+}
+
+bool Session::ContinueWrite() {
+  SetDeadline(Phase::kWriting, shared_->limits.stall_ms_max);
+  return Write();
+}
+
+// Threads: the loop's or a worker's.
+void Session::PrepareWrite() {
   HeadOptions options;
   if (shared_->draining.load(std::memory_order_relaxed)) close_after_ = true;
   options.keep_alive = !close_after_;
@@ -358,15 +377,26 @@ bool Session::StartWrite() {
   WriteResponseHead(&head_, response_, options);
   const std::string_view body = reader_.head().is_head ? std::string_view() : response_.body();
   out_ = {asio::buffer(head_), asio::buffer(body)};
-  SetDeadline(Phase::kWriting, shared_->limits.stall_ms_max);
-  return Write();
 }
 
-// Header and body leave in one call; only what the socket does not take at once is waited for.
+// Header and body leave in one call, or as much of them as the socket takes.
+// Threads: the loop's or a worker's.
+size_t Session::SendSome(error_code* ec) {
+  const size_t wrote = socket_.write_some(out_, *ec);
+  size_t left = wrote;
+  for (asio::const_buffer& piece : out_) {
+    const size_t part = std::min(left, piece.size());
+    piece += part;
+    left -= part;
+  }
+  return wrote;
+}
+
+// Only what the socket does not take at once is waited for.
 bool Session::Write() {
   while (out_[0].size() + out_[1].size() > 0) {
     error_code ec;
-    size_t wrote = socket_.write_some(out_, ec);
+    const size_t wrote = SendSome(&ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) {
       socket_.async_wait(tcp::socket::wait_write,
                          [self = shared_from_this()](const error_code& wait_ec) {
@@ -381,11 +411,6 @@ bool Session::Write() {
       return false;
     }
     Moved(wrote);
-    for (asio::const_buffer& piece : out_) {
-      const size_t part = std::min(wrote, piece.size());
-      piece += part;
-      wrote -= part;
-    }
   }
   return FinishResponse();
 }
