@@ -165,7 +165,7 @@ int64_t Digest(const Result<ReaderPtr>& reader) {
 }
 
 int64_t ResidentBytes() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return 0;  // its allocator keeps freed memory aside: what is resident says nothing of what is
              // held
 #endif
