@@ -142,6 +142,18 @@ TEST(SegmentRoundtrip, FindsEveryKeyAndNoOther) {
   }
 }
 
+// A bucket's tags have 16 bits: about one missing key in 14,000 meets the tag of another key.
+TEST(SegmentRoundtrip, TellsKeysOfTheSameTagApart) {
+  std::vector<int64_t> present(10'000);
+  std::iota(present.begin(), present.end(), 0);
+  std::vector<int64_t> absent(200'000);
+  std::iota(absent.begin(), absent.end(), 10'000);
+  Segment segment({.key_width = 8, .columns = {{.column_id = 1, .type = arrow::int64()}}},
+                  {{Numbers(present)}}, {{Numbers(present)}});
+  EXPECT_EQ(segment.Read({Numbers(absent)}, 1, arrow::int64())->null_count(), 200'000);
+  EXPECT_EQ(segment.found_count, 0);
+}
+
 TEST(SegmentRoundtrip, KeepsTheLastRowOfAKeyAcrossBatches) {
   std::vector<int64_t> ids(3000);
   std::iota(ids.begin(), ids.end(), 0);
@@ -223,6 +235,47 @@ TEST(SegmentRoundtrip, RemembersNullsAndWidensValues) {
   EXPECT_EQ(wide->ToString(), "[\n  -7,\n  null,\n  5\n]");
   const auto real = segment.Read({Numbers({2, 1})}, 1, arrow::float32());
   EXPECT_EQ(real->ToString(), "[\n  5,\n  null\n]");
+  const auto some = segment.Read({Numbers({0, 1, 9, 2})}, 1, arrow::int16());  // 9 is missing
+  EXPECT_EQ(some->ToString(), "[\n  -7,\n  null,\n  null,\n  5\n]");
+}
+
+TEST(SegmentRoundtrip, StoresNothingOfWhatLiesUnderANull) {
+  arrow::Int64Builder builder;
+  ASSERT_TRUE(builder.AppendValues({11, 0x5ec4e7, 13}).ok());
+  const auto values = builder.Finish().ValueOrDie()->data()->buffers[1];
+  const uint8_t valid = 0b101;
+  const auto validity = std::make_shared<arrow::Buffer>(&valid, 1);
+  Segment segment({.key_width = 8, .columns = {{.column_id = 1, .type = arrow::int64()}}},
+                  {{Numbers({0, 1, 2})}},
+                  {{std::make_shared<arrow::Int64Array>(3, values, validity)}});
+  const auto read = segment.Read({Numbers({0, 1, 2})}, 1, arrow::int64());
+  EXPECT_TRUE(read->Equals(Numbers({11, -1, 13})));
+  EXPECT_EQ(static_cast<const arrow::Int64Array&>(*read).raw_values()[1], 0);
+}
+
+TEST(SegmentRoundtrip, KeepsTextsOfSeveralColumnsApart) {
+  const std::vector<std::string> first = {"one", "", "three"};
+  const std::vector<std::string> second = {"", "zwei", "drei"};
+  const std::vector<std::string> third = {"un", "deux", ""};
+  Segment segment({.key_width = 8,
+                   .columns = {{.column_id = 1, .type = arrow::utf8()},
+                               {.column_id = 2, .type = arrow::utf8()},
+                               {.column_id = 3, .type = arrow::utf8()}}},
+                  {{Numbers({0, 1, 2})}}, {{Texts(first), Texts(second), Texts(third)}});
+  EXPECT_TRUE(segment.Read({Numbers({0, 1, 2})}, 1, arrow::utf8())->Equals(Texts(first)));
+  EXPECT_TRUE(segment.Read({Numbers({0, 1, 2})}, 2, arrow::utf8())->Equals(Texts(second)));
+  EXPECT_TRUE(segment.Read({Numbers({0, 1, 2})}, 3, arrow::utf8())->Equals(Texts(third)));
+}
+
+TEST(SegmentRoundtrip, WidensEveryKindOfIntegerWithItsSign) {
+  for (const auto& type : {arrow::int8(), arrow::int16(), arrow::int32()}) {
+    const auto builder = arrow::MakeBuilder(type).ValueOrDie();
+    ASSERT_TRUE(builder->AppendScalar(*arrow::MakeScalar(type, -5).ValueOrDie()).ok());
+    Segment segment({.key_width = 8, .columns = {{.column_id = 1, .type = type}}}, {{Numbers({0})}},
+                    {{builder->Finish().ValueOrDie()}});
+    const auto wide = segment.Read({Numbers({0})}, 1, arrow::int64());
+    EXPECT_EQ(wide->ToString(), "[\n  -5\n]") << type->ToString();
+  }
 }
 
 }  // namespace

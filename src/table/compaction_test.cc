@@ -26,6 +26,47 @@ std::shared_ptr<arrow::Array> Values(int64_t count, std::optional<int64_t> value
   return ArrayOf(arrow::int32(), Ints(static_cast<size_t>(count), value));
 }
 
+TEST(Compaction, ShowsTheLatestOfSeveralRowsOfAKey) {
+  io::SimFileSystem disk;
+  TestTable table(&disk, Numbers());
+  for (int64_t value = 1; value <= 3; ++value) {
+    ASSERT_TRUE(table->Flush().ok());
+    ASSERT_TRUE(table.Write({Ids(1, 1), Values(1, value)}).ok());
+    ASSERT_TRUE(table.Write({Ids(value * 10, 1), Values(1, value)}).ok());
+  }
+  const auto expect_latest = [&] {
+    EXPECT_EQ(table.Show(Ids(1, 1)), "3 | ");
+    EXPECT_EQ(table.Show(ArrayOf(arrow::int64(), {10, 1, 11})), "1 | 3 | missing | ");
+    EXPECT_EQ(table.ShowAll(), "1 3 | 10 1 | 20 2 | 30 3 | ");
+  };
+  EXPECT_EQ(table->Info().segment_count, 2);
+  expect_latest();
+  ASSERT_TRUE(table.Open().ok());
+  expect_latest();
+  ASSERT_TRUE(table->Flush().ok());
+  expect_latest();
+  ASSERT_TRUE(table.Open().ok());
+  expect_latest();
+  ASSERT_TRUE(table->Compact().ok());
+  EXPECT_EQ(table->Info().segment_count, 1);
+  EXPECT_EQ(table->Info().row_count, 4);
+  expect_latest();
+}
+
+TEST(Compaction, KeepsADeletionWhoseRowIsInASegmentNotMergedAlong) {
+  io::SimFileSystem disk;
+  TestTable table(&disk, Numbers());
+  ASSERT_TRUE(table.Write({Ids(1000, 6000), Values(6000, 7)}).ok());
+  ASSERT_TRUE(table->Flush().ok());
+  ASSERT_TRUE(table.Write({Ids(1, 1), Values(1, 5)}).ok());
+  ASSERT_TRUE(table->Flush().ok());
+  ASSERT_TRUE(table.Delete(Ids(1000, 9)).ok());
+  ASSERT_TRUE(table->Flush().ok());
+  ASSERT_TRUE(table->Maintain().ok());
+  ASSERT_EQ(table->Info().segment_count, 2);  // the newer two are one
+  EXPECT_EQ(table.Show(ArrayOf(arrow::int64(), {1, 1000, 1009})), "5 | missing | 7 | ");
+}
+
 TEST(Compaction, TakesDeletedRowsForNoValues) {
   io::SimFileSystem disk;
   TestTable table(&disk, Numbers());

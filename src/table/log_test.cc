@@ -1,6 +1,8 @@
 // A log is read back as far as it was acknowledged: torn ends are dropped, holes are errors.
 #include "table/log.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "io/fault_file_system.h"
@@ -26,9 +28,9 @@ LogRecord Record(uint64_t commit, const std::vector<uint8_t>& payload) {
   return {RecordHeader{1, 0, commit, 0, 1, payload.size()}, payload};
 }
 
-Sample MakeSample() {
+Sample MakeSample(uint64_t salt = kSalt) {
   io::SimFileSystem disk;
-  auto log = LogWriter::Create(&disk, "", 4, 2, 700, kSalt, true).ValueOrDie();
+  auto log = LogWriter::Create(&disk, "", 4, 2, 700, salt, true).ValueOrDie();
   Sample sample;
   const std::vector<uint8_t> payload(40, 'x');
   const std::vector<uint8_t> empty;
@@ -150,6 +152,11 @@ TEST(Log, PassesOverFramesOfAnotherLog) {
   uint64_t valid_bytes = 0;
   EXPECT_EQ(*Read(sample.bytes, 0, &valid_bytes), (std::vector<uint64_t>{1, 2, 3, 4}));
   EXPECT_EQ(valid_bytes, sample.frame_ends[2]);
+  // Where only the salt tells: of another log the very frame that would be next.
+  Sample other = MakeSample(kSalt + 1);
+  std::copy_n(sample.bytes.begin(), sample.frame_ends[1], other.bytes.begin());
+  EXPECT_EQ(*Read(other.bytes, 0, &valid_bytes), (std::vector<uint64_t>{1, 2, 3}));
+  EXPECT_EQ(valid_bytes, sample.frame_ends[1]);
 }
 
 TEST(Log, OfANewerVersionIsNamedSo) {

@@ -2,6 +2,7 @@
 #include "table/memtable.h"
 
 #include <thread>
+#include <unordered_map>
 
 #include <arrow/api.h>
 #include <gtest/gtest.h>
@@ -118,6 +119,27 @@ TEST_F(MemtableTest, SaysBeforeItIsFull) {
   EXPECT_GT(key, 500);
   for (int64_t i = 0; i < key; ++i) ASSERT_EQ(At(memtable, i, UINT64_MAX), i);
   EXPECT_EQ(At(memtable, key, UINT64_MAX), -1);  // a search in a full table ends
+}
+
+// Two keys with the same 32-bit tag and the same first slot of a small hash table.
+TEST_F(MemtableTest, TellsKeysApartWhoseHashesAgreeInAllItKeeps) {
+  constexpr uint64_t kSlots = 64;
+  std::unordered_map<uint64_t, int64_t> seen;
+  std::pair<int64_t, int64_t> twins = {-1, -1};
+  for (int64_t key = 0; twins.first < 0; ++key) {
+    ASSERT_LT(key, 10'000'000);
+    const uint64_t hash = segment::HashKey({reinterpret_cast<const uint8_t*>(&key), 8}, kSeed);
+    const auto [first, is_new] = seen.emplace((hash >> 32) * kSlots + hash % kSlots, key);
+    if (!is_new) twins = {first->second, key};
+  }
+  Memtable memtable(layout_, kSeed, -1, kSlots * 64);
+  ASSERT_TRUE(memtable.Insert(Rows({twins.first}, {1}), 1, "test").ok());
+  EXPECT_EQ(At(memtable, twins.first, 9), 1);
+  EXPECT_EQ(At(memtable, twins.second, 9), -1);
+  ASSERT_TRUE(memtable.Insert(Rows({twins.second}, {2}), 2, "test").ok());
+  EXPECT_EQ(At(memtable, twins.first, 9), 1);
+  EXPECT_EQ(At(memtable, twins.second, 9), 2);
+  EXPECT_EQ(memtable.key_count(), 2u);
 }
 
 TEST_F(MemtableTest, RefusesRowsThatDoNotParse) {

@@ -63,6 +63,33 @@ TEST_F(TableFault, KeepsWritesAfterAFlushThatCouldNotBeginItsLog) {
   }
 }
 
+TEST_F(TableFault, ShowsNoWriteBeforeItsLogIsDurable) {
+  ASSERT_TRUE(WriteOne(1, 1).ok());
+  int syncs = 0;
+  disk_.SetObserver([&](const io::IoRecord& record) {
+    if (record.call != IoCall::kSync) return;
+    ++syncs;
+    EXPECT_EQ(table_.Show(ArrayOf(arrow::int64(), {1, 2})), "1 | missing | ");
+    EXPECT_EQ(table_.ShowAll(), "1 1 | ");
+  });
+  ASSERT_TRUE(WriteOne(1, 3).ok());
+  disk_.SetObserver(nullptr);
+  EXPECT_EQ(syncs, 1);
+  EXPECT_EQ(table_.ShowAll(), "1 3 | ");
+}
+
+// What of a group could not be made durable is never seen again, also not beside later writes.
+TEST_F(TableFault, ForgetsAWriteWhoseSyncFailed) {
+  ASSERT_TRUE(WriteOne(1, 1).ok());
+  disk_.SetPlan({.at = 1, .kinds = {IoCall::kSync}});
+  EXPECT_FALSE(WriteOne(1, 2).ok());
+  EXPECT_EQ(table_.ShowAll(), "1 1 | ");
+  ASSERT_TRUE(WriteOne(3, 3).ok());
+  EXPECT_EQ(table_.Show(ArrayOf(arrow::int64(), {1, 3})), "1 | 3 | ");
+  ASSERT_TRUE(table_->Compact().ok());
+  EXPECT_EQ(table_.ShowAll(), "1 1 | 3 3 | ");
+}
+
 // The log may name the segments of a write whose sync failed.
 TEST_F(TableFault, OpensAfterALargeWriteThatTheLogMayHold) {
   ASSERT_TRUE(WriteOne(-1, 1).ok());

@@ -203,6 +203,28 @@ TEST_F(HttpServerTest, RefusesMoreConnectionsThanAllowed) {
   EXPECT_EQ(third.Receive(), 503);
 }
 
+TEST_F(HttpServerTest, RefusesMoreRequestsAtOnceThanAllowed) {
+  options_.limits.requests_max = 1;
+  options_.io_threads = 1;  // what was answered inline is off the count before more is read
+  Start();
+  const std::string row = Row(1);
+  std::unique_ptr<Client> slow;
+  int status = 503;  // as long as the request of Start still counts
+  while (status == 503) {
+    slow = std::make_unique<Client>(server_->address());
+    ASSERT_TRUE(slow->Send("PUT /api/v1/table/t/write HTTP/1.1\r\nHost: h\r\nContent-Length: " +
+                           std::to_string(row.size()) + "\r\nExpect: 100-continue\r\n\r\n"));
+    status = slow->Receive();
+  }
+  ASSERT_EQ(status, 100);  // its head is read: it is in flight
+  Client other(server_->address());
+  EXPECT_EQ(other.Ask("GET", "/api/v1/table", ""), 503);
+  EXPECT_EQ(other.Ask("GET", "/livez", ""), 200);
+  ASSERT_TRUE(slow->Send(row));
+  EXPECT_EQ(slow->Receive(), 200);
+  EXPECT_EQ(slow->Ask("GET", "/api/v1/table", ""), 200);
+}
+
 TEST_F(HttpServerTest, TellsOfEveryRequest) {
   std::atomic<int> told = 0;
   options_.on_request = [&](const RequestEvent& event) {
