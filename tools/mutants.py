@@ -9,6 +9,7 @@ The faults stand in tools/mutants.toml:
     find = "RETURN_NOT_OK(file_->Sync());"   # occurs exactly once in the file
     replace = ""
     tests = ["table"]                   # rooms whose test program must notice, cheapest first
+    filter = "Log.*:Damage.*"           # optional: only these of their tests, as --gtest_filter
     pytest = "tests/crash"              # instead of tests: needs fletchingd and the module
 
 A fault that survives, or whose text is no longer found, fails the run. The copy and its build
@@ -17,6 +18,7 @@ are in build/mutants/, so the tree you work in is never touched.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,8 +91,10 @@ def caught_by(mutant: dict, jobs: int) -> str | None:
         program = f"fletching_{room.replace('/', '_')}_test"
         if not build([program], jobs):
             return "the compiler"
-        if not run([str(BUILD / "bin" / program), "--gtest_brief=1", "--gtest_fail_fast"]):
-            return room
+        command = [str(BUILD / "bin" / program), "--gtest_brief=1", "--gtest_fail_fast"]
+        if not run([*command, f"--gtest_filter={mutant.get('filter', '*')}"]):
+            failed = re.search(r"\[  FAILED  \] ([\w./]+)", LOG.read_text(errors="replace"))
+            return failed[1] if failed else room
     return None
 
 
@@ -114,9 +118,13 @@ def try_mutant(mutant: dict, jobs: int) -> str:
 
 def passes_untouched(mutants: list[dict], jobs: int) -> bool:
     """A test that fails anyway would catch everything, so each runs once without a fault."""
-    rooms = sorted({room for m in mutants for room in m.get("tests", [])})
+    filters: dict[str, set[str]] = {}
+    for mutant in mutants:
+        for room in mutant.get("tests", []):
+            filters.setdefault(room, set()).add(mutant.get("filter", "*"))
+    tests = [{"tests": [room], "filter": ":".join(sorted(some))} for room, some in filters.items()]
     suites = sorted({m["pytest"] for m in mutants if "pytest" in m})
-    for test in [{"tests": [room]} for room in rooms] + [{"pytest": suite} for suite in suites]:
+    for test in tests + [{"pytest": suite} for suite in suites]:
         if caught_by(test, jobs) is not None:
             lines = LOG.read_text().splitlines()
             print("\n".join(line for line in lines if line and "Skipped" not in line)[-4000:])
