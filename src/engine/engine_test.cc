@@ -151,6 +151,39 @@ TEST_F(EngineTest, StoresALargeBatchAsASegmentAtOnce) {
   EXPECT_EQ(engine_->GetTable("docs")->row_count, 250'000);
 }
 
+TEST_F(EngineTest, RefusesATableOfANameThatIsTaken) {
+  ASSERT_TRUE(engine_->CreateTable("docs", Docs()).ok());
+  for (const char* name : {"docs", "Docs"}) {
+    const Status status = engine_->CreateTable(name, Docs());
+    ASSERT_FALSE(status.ok()) << name;
+    EXPECT_EQ(CodeOf(status), ErrorCode::kAlreadyExists) << status;
+  }
+  ASSERT_TRUE(engine_->DropTable("docs").ok());
+  EXPECT_TRUE(engine_->CreateTable("Docs", Docs()).ok());
+}
+
+TEST_F(EngineTest, WritesNothingWhenOpenedReadOnly) {
+  ASSERT_TRUE(engine_->CreateTable("docs", Docs()).ok());
+  Write({"a"}, {1});
+  engine_.reset();
+  auto opened = Engine::Open({.data_dir = folder_.path(), .mode = OpenMode::kReadOnly});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  engine_ = *std::move(opened);
+  EXPECT_EQ(Show(*engine_, {"a"}), "1 title of a | ");
+  const auto rows = DocRows({"b"}, {2});
+  const auto refused = [](const Status& status) {
+    return !status.ok() && CodeOf(status) == ErrorCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refused(engine_->Write({.table = "docs"}, rows.get()).status()));
+  EXPECT_TRUE(refused(engine_->Delete({.table = "docs", .keys = {Texts({"a"})}}).status()));
+  EXPECT_TRUE(refused(engine_->CreateTable("more", Docs())));
+  EXPECT_TRUE(refused(engine_->DropTable("docs")));
+  EXPECT_TRUE(refused(engine_->AddColumn("docs", {.name = "rank", .type = arrow::int32()})));
+  EXPECT_TRUE(refused(engine_->Flush("docs")));
+  EXPECT_TRUE(refused(engine_->Compact("docs")));
+  EXPECT_EQ(Show(*engine_, {"a", "b"}), "1 title of a | null null | ");
+}
+
 TEST_F(EngineTest, RefusesASecondWriterAndNamesTheFirst) {
   const auto second = Engine::Open({.data_dir = folder_.path()});
   ASSERT_FALSE(second.ok());

@@ -74,6 +74,64 @@ TEST(TableOpen, RefusesASegmentThatIsNotOfItsSchema) {
   }
 }
 
+TEST(TableOpen, RefusesASegmentOfATableLikeIt) {
+  const TableSchema schema = Schema(arrow::int64(), arrow::int32());
+  const std::string name = "/" + SegmentFileName(1);
+  io::SimFileSystem disk;
+  MakeTable(&disk, schema);
+  TestTable table(&disk, schema);
+  ASSERT_TRUE(table.opened().ok());
+  TableContext other = table.context;
+  other.random = [] { return uint64_t{77}; };  // the seed of its hashes
+  other.small_write_bytes_max = 0;
+  ASSERT_TRUE(Table::Create(other, "/other", "other", schema).ok());
+  const auto fields =
+      arrow::schema({arrow::field("id", arrow::int64()), arrow::field("value", arrow::int32())});
+  const auto batch =
+      arrow::RecordBatch::Make(fields, 2, {Column(arrow::int64()), Column(arrow::int32())});
+  const auto reader = arrow::RecordBatchReader::Make({batch}).ValueOrDie();
+  const auto opened = Table::Open(other, "/other", true);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_TRUE((*opened)->Write({.table = "other"}, reader.get()).ok());
+  PutBytes(&disk, TestTable::kFolder + name, BytesOf(&disk, "/other" + name));
+  const Status again = table.Open();
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(CodeOf(again), ErrorCode::kCorruption) << again;
+  EXPECT_NE(again.message().find("another table"), std::string::npos) << again;
+}
+
+TEST(TableOpen, KeepsTheOrderOfWritesThatWereSegmentsAtOnce) {
+  io::SimFileSystem disk;
+  TestTable table(&disk, Schema(arrow::int64(), arrow::int32()), 0);
+  const auto key = ArrayOf(arrow::int64(), {1});
+  for (int64_t value = 1; value <= 3; ++value) {
+    ASSERT_TRUE(table.Write({key, ArrayOf(arrow::int32(), {value})}).ok());
+  }
+  EXPECT_EQ(table->Info().segment_count, 3);
+  EXPECT_EQ(table.Show(key), "3 | ");
+  EXPECT_EQ(table.ShowAll(), "1 3 | ");
+  ASSERT_TRUE(table.Open().ok());
+  EXPECT_EQ(table.Show(key), "3 | ");
+  EXPECT_EQ(table.ShowAll(), "1 3 | ");
+}
+
+TEST(TableOpen, GoesOnCountingCommits) {
+  io::SimFileSystem disk;
+  TestTable table(&disk, Schema(arrow::int64(), arrow::int32()));
+  for (int64_t round = 1; round <= 4; ++round) {
+    const auto one = ArrayOf(arrow::int64(), {round});
+    const auto written = table.Write({one, ArrayOf(arrow::int32(), {round})});
+    ASSERT_TRUE(written.ok()) << written.status();
+    EXPECT_EQ(written->version, static_cast<uint64_t>(round));
+    if (round == 2) {
+      ASSERT_TRUE(table->Flush().ok());
+    }
+    ASSERT_TRUE(table.Open().ok());
+    EXPECT_EQ(table->Info().version, static_cast<uint64_t>(round));
+  }
+  EXPECT_EQ(table.ShowAll(), "1 1 | 2 2 | 3 3 | 4 4 | ");
+}
+
 TEST(TableOpen, CountsTheRowsOfALogItself) {
   io::SimFileSystem disk;
   const TableSchema schema = Schema(arrow::int64(), arrow::int32());
