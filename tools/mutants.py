@@ -154,7 +154,7 @@ def main() -> int:
         failed += not verdict.startswith("caught")
         seconds = time.monotonic() - started
         print(
-            f"{number:>3}/{len(mutants)} {mutant['name']:<40} {verdict} ({seconds:.0f} s)",
+            f"{number:>3}/{len(mutants)} {mutant['name']:<46} {verdict} ({seconds:.0f} s)",
             flush=True,
         )
     print(f"mutants: {len(mutants) - failed} of {len(mutants)} caught")
