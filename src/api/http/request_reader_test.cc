@@ -158,6 +158,8 @@ TEST(RequestReader, BoundsHeaderAndBody) {
   const std::string start = "POST /x HTTP/1.1\r\nHost: h\r\n";
   EXPECT_EQ(Read(start + "X: " + std::string(10'000, 'x')).status, 431);
   EXPECT_EQ(Read(start + "X: " + std::string(10'000, 'x'), 100).status, 431);
+  // All of it at once: it is complete before anybody counts what is left over.
+  EXPECT_EQ(Read(start + "X: " + std::string(10'000, 'x') + "\r\n\r\n").status, 431);
   std::string many = start;
   for (int i = 0; i < 2000; ++i) many += "A: b\r\n";
   EXPECT_EQ(Read(many, 100).status, 431);
