@@ -86,6 +86,20 @@ class FaultAppendFile final : public AppendFile {
   Status broken_;  // what every later Append and Sync answers
 };
 
+// What a mapping is once its disk failed to read a page.
+class UnreadableFile final : public MappedFile {
+ public:
+  UnreadableFile(std::string path, size_t bytes) : path_(std::move(path)), zeros_(bytes) {
+    MarkFailed();
+  }
+  ByteSpan bytes() const override { return zeros_; }
+  const std::string& path() const override { return path_; }
+
+ private:
+  const std::string path_;
+  const std::vector<uint8_t> zeros_;
+};
+
 std::string_view IoCallName(IoCall call) {
   constexpr std::string_view kNames[] = {
       "create", "append", "reserve",       "read_at",     "sync",        "close", "map",
@@ -103,6 +117,9 @@ void FaultFileSystem::SetPlan(FaultPlan plan) {
                       call != IoCall::kReadAt && call != IoCall::kMap && call != IoCall::kList &&
                       call != IoCall::kLock);  // they give something back
     }
+  }
+  if (plan.effect == FaultEffect::kUnreadable) {
+    FLETCHING_CHECK(plan.kinds == std::set<IoCall>{IoCall::kMap});
   }
   const std::lock_guard guard(mutex_);
   plan_ = std::move(plan);
@@ -178,6 +195,7 @@ Status FaultFileSystem::Perform(IoCall call, const std::string& path,
     case FaultEffect::kFailAfter:
       ARROW_RETURN_NOT_OK(inner());
       return verdict.status;
+    case FaultEffect::kUnreadable:
     case FaultEffect::kFail:
       break;
   }
@@ -192,9 +210,12 @@ Result<std::unique_ptr<AppendFile>> FaultFileSystem::Create(const std::string& p
 }
 
 Result<std::shared_ptr<MappedFile>> FaultFileSystem::Map(const std::string& path) {
-  std::shared_ptr<MappedFile> file;
-  ARROW_RETURN_NOT_OK(Perform(IoCall::kMap, path, [&] { return inner_->Map(path).Value(&file); }));
-  return file;
+  const Verdict verdict = Judge(IoCall::kMap, path);
+  if (verdict.spoil && verdict.effect == FaultEffect::kFail) return verdict.status;
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<MappedFile> file, inner_->Map(path));
+  if (!verdict.spoil) return file;
+  if (verdict.effect == FaultEffect::kFailAfter) return verdict.status;
+  return std::make_shared<UnreadableFile>(path, file->bytes().size());
 }
 
 Status FaultFileSystem::Rename(const std::string& source, const std::string& target) {

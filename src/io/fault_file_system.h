@@ -52,9 +52,10 @@ enum class IoCall : uint8_t {
 std::string_view IoCallName(IoCall call);  // "sync_folder"
 
 enum class FaultEffect : uint8_t {
-  kFail,       // an error, and nothing was done
-  kFailAfter,  // it was done, yet an error is reported: the worst answer of a sync or rename
-  kSkip,       // OK, but nothing was done; not for calls that give something back, nor Append
+  kFail,        // an error, and nothing was done
+  kFailAfter,   // it was done, yet an error is reported: the worst answer of a sync or rename
+  kSkip,        // OK, but nothing was done; not for calls that give something back, nor Append
+  kUnreadable,  // of kMap alone: OK, but no page can be had, so that all reads as zeros
 };
 
 struct FaultPlan {

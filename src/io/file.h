@@ -11,6 +11,7 @@
 // Errors everywhere: kUnavailable with path and errno text, kStorageFull for ENOSPC and EDQUOT.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -51,12 +52,34 @@ class AppendFile {
 
 // A whole file mapped read-only. Threads: any. Lifetime: bytes() is valid as long as this object,
 // also after the file was removed or renamed.
+// When a page cannot be had, because somebody cut the file short or the disk failed, all of bytes()
+// reads as zeros from then on (io/mapping_fault.h); checks made before may hold no longer, so code
+// that parses loads a length once. Who shows what it read, or makes it durable, asks CheckRead
+// after its last look.
 class MappedFile {
  public:
   virtual ~MappedFile() = default;
   virtual ByteSpan bytes() const = 0;
   virtual const std::string& path() const = 0;
+
+  // Errors: kUnavailable naming the file, from the first page on that could not be had.
+  Status CheckRead() const {
+    // Orders the reads before it with the flag: who saw zeros sees why.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return has_failed_.load(std::memory_order_relaxed) ? ReadError() : Status::OK();
+  }
+  // For whoever finds out by its contents that the file was cut short.
+  void MarkFailed() const { has_failed_.store(true, std::memory_order_relaxed); }
+
+ protected:
+  mutable std::atomic<bool> has_failed_{false};
+
+ private:
+  Status ReadError() const;
 };
+
+// Touches every page, so that one that cannot be had is known now. Errors: as CheckRead.
+Status ReadThrough(const MappedFile& file);
 
 // Held until destroyed; the operating system frees it when the process dies, however it dies.
 class FolderLock {

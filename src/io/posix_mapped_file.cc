@@ -70,9 +70,12 @@ Result<std::shared_ptr<MappedFile>> PosixMappedFile::Open(const std::string& pat
 }
 
 PosixMappedFile::PosixMappedFile(std::string path, const uint8_t* start, size_t bytes)
-    : path_(std::move(path)), start_(start), bytes_(bytes) {}
+    : path_(std::move(path)), start_(start), bytes_(bytes) {
+  if (start_ != nullptr) guard_.emplace(start_, bytes_, &has_failed_);
+}
 
 PosixMappedFile::~PosixMappedFile() {
+  guard_.reset();  // first: once unmapped, the addresses may be somebody else's
   if (start_ != nullptr) ::munmap(const_cast<uint8_t*>(start_), bytes_);
 }
 

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "io/file.h"
+#include "io/mapping_fault.h"
 
 namespace fletching::io {
 
@@ -23,6 +25,7 @@ class PosixMappedFile final : public MappedFile {
   const std::string path_;
   const uint8_t* start_;  // nullptr for an empty file, which cannot be mapped
   size_t bytes_;
+  std::optional<MappingGuard> guard_;
 };
 
 }  // namespace fletching::io

@@ -20,9 +20,14 @@ SegmentReader::SegmentReader(std::shared_ptr<io::MappedFile> file)
 
 Result<std::shared_ptr<SegmentReader>> SegmentReader::Open(std::shared_ptr<io::MappedFile> file) {
   std::shared_ptr<SegmentReader> reader(new SegmentReader(std::move(file)));
-  ARROW_RETURN_NOT_OK(reader->ReadFooter());
-  ARROW_RETURN_NOT_OK(reader->CheckLayout());
-  ARROW_RETURN_NOT_OK(reader->ReadColumns());
+  const auto check = [&]() -> Status {
+    ARROW_RETURN_NOT_OK(reader->ReadFooter());
+    ARROW_RETURN_NOT_OK(reader->CheckLayout());
+    return reader->ReadColumns();
+  };
+  const Status checked = check();
+  ARROW_RETURN_NOT_OK(reader->file_->CheckRead());  // what cannot be read looks like damage
+  ARROW_RETURN_NOT_OK(checked);
   const SegmentFooter& footer = reader->footer_;
   reader->rows_ = reader->bytes_.data() + footer.row_offset;
   reader->buckets_ =

@@ -5,6 +5,8 @@
 // Opening checks header, footer, column table and block table, and that every section lies inside
 // the file. The 4 KiB blocks of rows, index and data are checked against their checksums when they
 // are first touched; a warm read only asks one flag.
+// A file cut short under us, or a page that cannot be read, looks like rows of zeros or damage;
+// CheckIntact, asked after the last look at bodies, says so.
 // Threads: any number may call Find, Gather and Scan at once.
 // Lifetime: bodies returned point into the mapping and live as long as the reader.
 #pragma once
@@ -49,6 +51,16 @@ class SegmentReader {
 
   // Checks every block now. Errors: kCorruption, naming the first bad block.
   Status VerifyAll() const;
+
+  // Whether everything read so far came from the file: to be asked once all values are copied, and
+  // whatever errors there were, for this one explains them. Errors: kUnavailable naming the file,
+  // and from then on always.
+  Status CheckIntact() const {
+    // However little is cut off, the end is gone: a whole page as a fault, less than one as zeros.
+    const uint8_t* const end = bytes_.data() + bytes_.size();
+    if (LoadAs<uint64_t>(end - sizeof(uint64_t)) != format::kSegmentMagic) file_->MarkFailed();
+    return file_->CheckRead();
+  }
 
   const RowLayout& layout() const { return layout_; }
   const format::SegmentFooter& footer() const { return footer_; }

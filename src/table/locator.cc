@@ -17,11 +17,12 @@ Status Locator::Run() {
     std::fill(s_.bodies.begin(), s_.bodies.end(), nullptr);
     return Status::OK();
   }
+  first_source_ = first;
+  searched_count_ = 1;
   KeySelection all = Selection(first);
   all.is_hashed = false;
   ARROW_ASSIGN_OR_RAISE(
       found_count_, sources[first].Find(all, version_.commit, s_.bodies.data(), s_.rows.data()));
-  first_source_ = first;
   is_one_source_ = true;
   const bool by_event_time = version_.state->event_time_index >= 0;
   for (size_t i = first + 1; i < sources.size(); ++i) {
@@ -29,6 +30,7 @@ Status Locator::Run() {
     if (!by_event_time && found_count_ == keys_.count) break;
     if (is_one_source_) s_.sources.assign(count, static_cast<uint16_t>(first));
     is_one_source_ = false;
+    searched_count_ = i + 1 - first;
     ARROW_RETURN_NOT_OK(by_event_time ? SearchNewer(i) : SearchRest(i));
   }
   return Status::OK();

@@ -52,6 +52,10 @@ class Locator {
   // All rows found are of first_source(); scratch.sources is not filled then.
   bool is_one_source() const { return is_one_source_; }
   size_t first_source() const { return first_source_; }
+  // Sources looked at, also when Run failed.
+  std::span<const Source> searched() const {
+    return std::span(version_.sources).subspan(first_source_, searched_count_);
+  }
 
  private:
   segment::KeySelection Selection(size_t source);
@@ -67,6 +71,7 @@ class Locator {
   int64_t found_count_ = 0;
   bool is_one_source_ = false;
   size_t first_source_ = 0;
+  size_t searched_count_ = 0;
 };
 
 }  // namespace fletching::table

@@ -88,6 +88,20 @@ Result<PreparedBatch> BatchOf(const TableState& state, const MergeChunk& chunk, 
   return batch;
 }
 
+Status AppendMerged(const TableState& state, std::span<const Source> run, bool keep_tombstones,
+                    int64_t now_us, const segment::RowLayout& layout,
+                    segment::SegmentWriter* writer) {
+  MergeScan scan(state, run, UINT64_MAX, now_us, keep_tombstones);
+  MergeChunk chunk;
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const bool has_more, scan.Next(kMergeRows, &chunk));
+    if (!has_more) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const PreparedBatch batch,
+                          BatchOf(state, chunk, layout.time_offset >= 0));
+    ARROW_RETURN_NOT_OK(writer->Append(RowsForLayout(state, batch, layout)));
+  }
+}
+
 }  // namespace
 
 Result<uint64_t> WriteMerged(const TableState& state, std::span<const Source> run,
@@ -98,15 +112,10 @@ Result<uint64_t> WriteMerged(const TableState& state, std::span<const Source> ru
   const segment::RowLayout layout = spec.layout;
   ARROW_ASSIGN_OR_RAISE(auto writer,
                         segment::SegmentWriter::Create(file_system, path, std::move(spec)));
-  MergeScan scan(state, run, UINT64_MAX, now_us, keep_tombstones);
-  MergeChunk chunk;
-  while (true) {
-    ARROW_ASSIGN_OR_RAISE(const bool has_more, scan.Next(kMergeRows, &chunk));
-    if (!has_more) break;
-    ARROW_ASSIGN_OR_RAISE(const PreparedBatch batch,
-                          BatchOf(state, chunk, layout.time_offset >= 0));
-    ARROW_RETURN_NOT_OK(writer->Append(RowsForLayout(state, batch, layout)));
-  }
+  const Status appended = AppendMerged(state, run, keep_tombstones, now_us, layout, writer.get());
+  // Before it becomes a segment, which would outlive the files it was made of.
+  ARROW_RETURN_NOT_OK(CheckIntact(run));
+  ARROW_RETURN_NOT_OK(appended);
   if (writer->row_count() == 0) return 0;
   ARROW_RETURN_NOT_OK(writer->Finish().status());
   return writer->row_count();

@@ -98,6 +98,64 @@ Result<std::shared_ptr<arrow::Array>> FoundPositions(const LocateScratch& s, int
   return std::make_shared<arrow::UInt32Array>(found_count, std::move(positions));
 }
 
+// Locate, gather and assemble. What it read is not known to have been the file's yet.
+Result<ReadResult> ReadUnchecked(const Version& version, const KeyBatch& keys,
+                                 const Projection& projection, bool hits_only, int64_t now_us,
+                                 Locator* located, LocateScratch* scratch) {
+  LocateScratch& s = *scratch;
+  Locator& locator = *located;
+  ARROW_RETURN_NOT_OK(locator.Run());
+  ReadResult result;
+  result.version = version.commit;
+  result.found_count = locator.found_count();
+  if (result.found_count > 0 && (!locator.is_one_source() || version.state->ttl_us > 0 ||
+                                 version.sources[locator.first_source()].MayHoldTombstones())) {
+    if (locator.is_one_source()) {
+      s.sources.assign(s.bodies.size(), static_cast<uint16_t>(locator.first_source()));
+    }
+    result.found_count = FilterDead(version, now_us, &s);
+  }
+  const bool all_found = result.found_count == keys.count;
+  ARROW_ASSIGN_OR_RAISE(result.found, FoundBits(s, result.found_count));
+  if (hits_only) {
+    ARROW_ASSIGN_OR_RAISE(result.positions, FoundPositions(s, result.found_count));
+  }
+  const int64_t row_count = hits_only ? result.found_count : keys.count;
+
+  ARROW_ASSIGN_OR_RAISE(const auto buffers, AllocateColumns(projection.columns, row_count));
+  std::vector<ColumnOutput> outputs;
+  outputs.reserve(buffers.size());
+  for (size_t c = 0; c < buffers.size(); ++c) {
+    outputs.emplace_back(projection.columns[c]->type, row_count, buffers[c],
+                         hits_only || all_found);
+  }
+  if (all_found && locator.is_one_source() && keys.count > 0) {
+    // The common case needs no grouping.
+    const RowSelection direct{s.bodies.data(), s.rows.data(), nullptr, keys.count};
+    ARROW_RETURN_NOT_OK(version.sources[locator.first_source()].Gather(projection.column_ids,
+                                                                       direct, outputs.data()));
+  } else if (result.found_count > 0) {
+    if (locator.is_one_source()) {
+      s.sources.assign(s.bodies.size(), static_cast<uint16_t>(locator.first_source()));
+    }
+    for (const SourceRows& group : GroupBySource(version, s, hits_only)) {
+      ARROW_RETURN_NOT_OK(
+          group.source->Gather(projection.column_ids, group.Selection(), outputs.data()));
+    }
+  }
+  const bool has_misses = !hits_only && !all_found;
+  std::vector<std::shared_ptr<arrow::Array>> arrays;
+  arrays.reserve(outputs.size());
+  for (ColumnOutput& output : outputs) {
+    ARROW_ASSIGN_OR_RAISE(auto array, output.Finish(has_misses ? result.found : nullptr,
+                                                    has_misses ? result.found_count : row_count));
+    arrays.push_back(std::move(array));
+  }
+  result.batch = arrow::RecordBatch::Make(projection.schema, row_count, std::move(arrays));
+  s.Shrink();
+  return result;
+}
+
 }  // namespace
 
 Result<Projection> Projection::Make(const TableState& state,
@@ -165,57 +223,11 @@ Result<std::vector<std::shared_ptr<arrow::Buffer>>> AllocateColumns(
 
 Result<ReadResult> ReadVersion(const Version& version, const KeyBatch& keys,
                                const Projection& projection, bool hits_only, int64_t now_us) {
-  LocateScratch& s = ThreadScratch();
-  Locator locator(version, keys, projection, &s);
-  ARROW_RETURN_NOT_OK(locator.Run());
-  ReadResult result;
-  result.version = version.commit;
-  result.found_count = locator.found_count();
-  if (result.found_count > 0 && (!locator.is_one_source() || version.state->ttl_us > 0 ||
-                                 version.sources[locator.first_source()].MayHoldTombstones())) {
-    if (locator.is_one_source()) {
-      s.sources.assign(s.bodies.size(), static_cast<uint16_t>(locator.first_source()));
-    }
-    result.found_count = FilterDead(version, now_us, &s);
-  }
-  const bool all_found = result.found_count == keys.count;
-  ARROW_ASSIGN_OR_RAISE(result.found, FoundBits(s, result.found_count));
-  if (hits_only) {
-    ARROW_ASSIGN_OR_RAISE(result.positions, FoundPositions(s, result.found_count));
-  }
-  const int64_t row_count = hits_only ? result.found_count : keys.count;
-
-  ARROW_ASSIGN_OR_RAISE(const auto buffers, AllocateColumns(projection.columns, row_count));
-  std::vector<ColumnOutput> outputs;
-  outputs.reserve(buffers.size());
-  for (size_t c = 0; c < buffers.size(); ++c) {
-    outputs.emplace_back(projection.columns[c]->type, row_count, buffers[c],
-                         hits_only || all_found);
-  }
-  if (all_found && locator.is_one_source() && keys.count > 0) {
-    // The common case needs no grouping.
-    const RowSelection direct{s.bodies.data(), s.rows.data(), nullptr, keys.count};
-    ARROW_RETURN_NOT_OK(version.sources[locator.first_source()].Gather(projection.column_ids,
-                                                                       direct, outputs.data()));
-  } else if (result.found_count > 0) {
-    if (locator.is_one_source()) {
-      s.sources.assign(s.bodies.size(), static_cast<uint16_t>(locator.first_source()));
-    }
-    for (const SourceRows& group : GroupBySource(version, s, hits_only)) {
-      ARROW_RETURN_NOT_OK(
-          group.source->Gather(projection.column_ids, group.Selection(), outputs.data()));
-    }
-  }
-  const bool has_misses = !hits_only && !all_found;
-  std::vector<std::shared_ptr<arrow::Array>> arrays;
-  arrays.reserve(outputs.size());
-  for (ColumnOutput& output : outputs) {
-    ARROW_ASSIGN_OR_RAISE(auto array, output.Finish(has_misses ? result.found : nullptr,
-                                                    has_misses ? result.found_count : row_count));
-    arrays.push_back(std::move(array));
-  }
-  result.batch = arrow::RecordBatch::Make(projection.schema, row_count, std::move(arrays));
-  s.Shrink();
+  LocateScratch& scratch = ThreadScratch();
+  Locator locator(version, keys, projection, &scratch);
+  auto result = ReadUnchecked(version, keys, projection, hits_only, now_us, &locator, &scratch);
+  // Whatever came of it: what cannot be read looks like an absent key, like zeros or like damage.
+  ARROW_RETURN_NOT_OK(CheckIntact(locator.searched()));
   return result;
 }
 

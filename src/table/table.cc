@@ -35,6 +35,14 @@ class ScanReader final : public arrow::RecordBatchReader {
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    const Status status = ReadUnchecked(batch);
+    const Status intact = CheckIntact(version_->sources);
+    if (!intact.ok()) *batch = nullptr;
+    return intact.ok() ? status : intact;
+  }
+
+ private:
+  Status ReadUnchecked(std::shared_ptr<arrow::RecordBatch>* batch) {
     *batch = nullptr;
     if (left_ == 0) return Status::OK();
     MergeChunk chunk;
@@ -58,7 +66,6 @@ class ScanReader final : public arrow::RecordBatchReader {
     return Status::OK();
   }
 
- private:
   Pinned<Version> version_;
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<std::string> names_;

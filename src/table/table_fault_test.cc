@@ -146,6 +146,34 @@ TEST_F(TableFault, LeavesNoFilesOfAFlushOrCompactionThatFailed) {
   FAIL() << "a compaction takes fewer calls";
 }
 
+// Bytes that the disk does not give us look like the torn end of a crash, or like a log whose
+// making never finished; what was acknowledged must not be dropped for that.
+TEST_F(TableFault, DropsNothingThatCannotBeReadAtOpening) {
+  ASSERT_TRUE(WriteOne(1, 1).ok());
+  ASSERT_TRUE(table_->Flush().ok());
+  ASSERT_TRUE(WriteOne(2, 2).ok());
+  ASSERT_TRUE(WriteLarge(10).ok());
+  const std::string all = table_.ShowAll();
+  for (const std::string_view ending : {kLogEnding, kManifestEnding, kSegmentEnding}) {
+    disk_.SetPlan({.at = 1,
+                   .kinds = {IoCall::kMap},
+                   .path_contains = std::string(ending),
+                   .from_then_on = true,
+                   .effect = FaultEffect::kUnreadable});
+    const Status opened = table_.Open();
+    ASSERT_FALSE(opened.ok()) << ending;
+    EXPECT_EQ(CodeOf(opened), ErrorCode::kUnavailable) << opened;
+    EXPECT_NE(opened.message().find(ending), std::string::npos) << opened;
+    VerifyReport report;
+    ASSERT_TRUE(VerifyTable(&disk_, TestTable::kFolder, &report).ok());
+    ASSERT_FALSE(report.damage.empty());
+    EXPECT_NE(report.damage[0].find("could not be read"), std::string::npos) << report.damage[0];
+    disk_.SetPlan({});
+    ASSERT_TRUE(table_.Open().ok());
+    EXPECT_EQ(table_.ShowAll(), all);
+  }
+}
+
 TEST_F(TableFault, AsksForMaintenanceAgainAfterItFailed) {
   for (int64_t i = 0; i < 4; ++i) ASSERT_TRUE(WriteLarge(i).ok());
   ASSERT_TRUE(table_->NeedsMaintenance());

@@ -72,6 +72,16 @@ uint64_t ParseFileNumber(std::string_view name, std::string_view ending) {
   return number;
 }
 
+Status CheckLogsLeftOut(io::FileSystem* file_system, const std::string& folder,
+                        const std::vector<uint64_t>& numbers, const std::vector<LogLink>& chain) {
+  for (const uint64_t number : numbers) {
+    if (!chain.empty() && number <= chain.back().header.log_number) continue;
+    ARROW_ASSIGN_OR_RAISE(const auto file, file_system->Map(folder + "/" + LogFileName(number)));
+    ARROW_RETURN_NOT_OK(ReadThrough(*file));
+  }
+  return Status::OK();
+}
+
 Table::Table(const TableContext& context, std::string folder, bool is_writer)
     : context_(context), folder_(std::move(folder)), is_writer_(is_writer) {}
 
@@ -127,7 +137,9 @@ Status Table::LoadManifest(const std::vector<io::FolderEntry>& files) {
   if (numbers.empty()) return Corruption(folder_, 0, "the folder of a table has no manifest");
   const std::string path = folder_ + "/" + ManifestFileName(numbers.back());
   ARROW_ASSIGN_OR_RAISE(const auto file, context_.file_system->Map(path));
-  ARROW_ASSIGN_OR_RAISE(manifest_, format::DecodeManifest(file->bytes(), path));
+  auto decoded = format::DecodeManifest(file->bytes(), path);
+  ARROW_RETURN_NOT_OK(file->CheckRead());
+  ARROW_ASSIGN_OR_RAISE(manifest_, std::move(decoded));
   if (manifest_.number != numbers.back()) {
     return Corruption(path, 0, "manifest carries another number than its name");
   }
@@ -167,17 +179,20 @@ Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std
   last_log_number_ = std::max(numbers.empty() ? 0 : numbers.back(), manifest_.log_number - 1);
   ARROW_ASSIGN_OR_RAISE(const std::vector<LogLink> chain,
                         ReadLogChain(context_.file_system, folder_, numbers, manifest_.log_number));
+  ARROW_RETURN_NOT_OK(CheckLogsLeftOut(context_.file_system, folder_, numbers, chain));
   for (const LogLink& link : chain) {
     const std::string& path = link.file->path();
     known->insert(LogFileName(link.header.log_number));
-    ARROW_ASSIGN_OR_RAISE(
-        const LogImage image,
+    const auto image =
         ReadLog(link.file->bytes(), path, link.must_be_valid_bytes,
                 [&](const format::RecordHeader& header, ByteSpan payload, uint64_t offset) {
                   return ReplayRecord(header, payload, path, offset);
-                }));
-    prior_log_number_ = image.header.log_number;
-    prior_log_bytes_ = image.valid_bytes;
+                });
+    // Zeros look like the torn end of a crash, and what is left out now would be gone for good.
+    ARROW_RETURN_NOT_OK(link.file->CheckRead());
+    ARROW_RETURN_NOT_OK(image.status());
+    prior_log_number_ = image->header.log_number;
+    prior_log_bytes_ = image->valid_bytes;
   }
   return Status::OK();
 }

@@ -61,7 +61,9 @@ class Verifier {
     named_.insert(newest);
     ARROW_ASSIGN_OR_RAISE(const auto file, file_system_->Map(Path(newest)));
     Count(file->bytes().size());
-    return format::DecodeManifest(file->bytes(), Path(newest));
+    auto manifest = format::DecodeManifest(file->bytes(), Path(newest));
+    ARROW_RETURN_NOT_OK(file->CheckRead());
+    return manifest;
   }
 
   // The logs that count; files beside them are orphans.
@@ -74,6 +76,7 @@ class Verifier {
     }
     const auto chain = ReadLogChain(file_system_, folder_, numbers, first_log);
     if (!chain.ok()) return Note(chain.status());
+    Note(CheckLogsLeftOut(file_system_, folder_, numbers, *chain));
     const auto visit = [&](const format::RecordHeader& header, ByteSpan payload, uint64_t) {
       if (header.kind == static_cast<uint32_t>(format::RecordKind::kSegments)) {
         for (size_t at = 0; at + 8 <= payload.size(); at += 8) {
@@ -85,8 +88,10 @@ class Verifier {
     for (const LogLink& link : *chain) {
       named_.insert(LogFileName(link.header.log_number));
       Count(link.file->bytes().size());
-      Note(
-          ReadLog(link.file->bytes(), link.file->path(), link.must_be_valid_bytes, visit).status());
+      const Status checked =
+          ReadLog(link.file->bytes(), link.file->path(), link.must_be_valid_bytes, visit).status();
+      const Status read = link.file->CheckRead();
+      Note(read.ok() ? checked : read);
     }
   }
 
@@ -96,15 +101,19 @@ class Verifier {
     Count((*file)->bytes().size());
     const auto reader = segment::SegmentReader::Open(*std::move(file));
     if (!reader.ok()) return Note(reader.status());
-    const Status blocks = (*reader)->VerifyAll();
-    if (!blocks.ok()) return Note(blocks);
+    const Status checked = CheckRows(**reader);
+    const Status intact = (*reader)->CheckIntact();
+    Note(intact.ok() ? checked : intact);
+  }
+  static Status CheckRows(const segment::SegmentReader& reader) {
+    ARROW_RETURN_NOT_OK(reader.VerifyAll());
     std::vector<ByteSpan> keys;
     std::vector<const uint8_t*> bodies;
     std::vector<uint32_t> rows;
-    for (uint64_t cursor = 0; cursor < (*reader)->end_address();) {
-      const Status scanned = (*reader)->Scan(&cursor, 4096, &keys, &bodies, &rows);
-      if (!scanned.ok()) return Note(scanned);
+    for (uint64_t cursor = 0; cursor < reader.end_address();) {
+      ARROW_RETURN_NOT_OK(reader.Scan(&cursor, 4096, &keys, &bodies, &rows));
     }
+    return Status::OK();
   }
 
   io::FileSystem* const file_system_;

@@ -122,6 +122,13 @@ Status Source::Scan(uint64_t version_commit, uint64_t* cursor, int64_t limit,
   return Status::OK();
 }
 
+Status CheckIntact(std::span<const Source> sources) {
+  for (const Source& source : sources) {
+    if (source.segment != nullptr) ARROW_RETURN_NOT_OK(source.segment->CheckIntact());
+  }
+  return Status::OK();
+}
+
 const segment::LayoutColumn* FindEventColumn(const TableState& state, const Source& source) {
   if (state.event_time_index < 0) return nullptr;
   return source.layout().Find(state.value_columns[state.event_time_index].id);

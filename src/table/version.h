@@ -85,6 +85,9 @@ struct Source {
               std::vector<uint32_t>* rows_out) const;
 };
 
+// As SegmentReader::CheckIntact, for every segment among them.
+Status CheckIntact(std::span<const Source> sources);
+
 class Version final : public Published {
  public:
   std::shared_ptr<const TableState> state;
