@@ -1,32 +1,64 @@
 #include "base/thread_priority.h"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <thread>
+#include <unistd.h>
+
+#include "base/check.h"
 
 namespace fletching {
 namespace {
 
-// Set by RunInBackground, so that boosts on other threads cost no system call.
-thread_local bool is_background = false;
-thread_local int boost_depth = 0;
+constexpr int kNiceWithoutReturn = 10;
 
-void SetPolicy(int policy) {
+thread_local BackgroundThread* current = nullptr;
+
+bool SetPolicy(pid_t thread_id, int policy) {
   const sched_param none{};
-  (void)sched_setscheduler(0, policy, &none);  // refused in some containers: then all run alike
+  return sched_setscheduler(thread_id, policy, &none) == 0;
 }
 
 }  // namespace
 
-void RunInBackground() {
-  is_background = true;
-  SetPolicy(SCHED_IDLE);
+bool BackgroundThread::CanLend() {
+  // Tried on a thread that is thrown away, as the rules differ between kernels and containers.
+  static const bool can_lend = [] {
+    bool came_back = false;
+    std::thread([&] { came_back = SetPolicy(0, SCHED_IDLE) && SetPolicy(0, SCHED_OTHER); }).join();
+    return came_back;
+  }();
+  return can_lend;
 }
 
-PriorityBoost::PriorityBoost() : is_boosted_(is_background) {
-  if (is_boosted_ && boost_depth++ == 0) SetPolicy(SCHED_OTHER);
+BackgroundThread* BackgroundThread::Current() { return current; }
+
+BackgroundThread::BackgroundThread() {
+  FLETCHING_CHECK(current == nullptr);
+  current = this;
+  const pid_t thread_id = gettid();
+  if (CanLend()) {
+    thread_id_ = thread_id;
+    SetPolicy(thread_id_, SCHED_IDLE);
+  } else {
+    (void)setpriority(PRIO_PROCESS, static_cast<id_t>(thread_id), kNiceWithoutReturn);
+  }
 }
 
-PriorityBoost::~PriorityBoost() {
-  if (is_boosted_ && --boost_depth == 0) SetPolicy(SCHED_IDLE);
+BackgroundThread::~BackgroundThread() {
+  if (thread_id_ != 0) SetPolicy(thread_id_, SCHED_OTHER);
+  current = nullptr;
+}
+
+void BackgroundThread::Lend() {
+  if (loan_count_.fetch_add(1) == 0 && thread_id_ != 0) SetPolicy(thread_id_, SCHED_OTHER);
+}
+
+void BackgroundThread::TakeBack() {
+  if (loan_count_.fetch_sub(1) != 1 || thread_id_ == 0) return;
+  SetPolicy(thread_id_, SCHED_IDLE);
+  // Somebody lent between the two lines above, and our policy may have replaced his.
+  if (loan_count_.load() > 0) SetPolicy(thread_id_, SCHED_OTHER);
 }
 
 }  // namespace fletching

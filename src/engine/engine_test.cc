@@ -1,9 +1,16 @@
 // The engine from its door: what a user sees.
 #include "fletching/engine.h"
 
+#include <atomic>
+#include <sched.h>
+#include <thread>
+#include <unistd.h>
+
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "base/thread_priority.h"
+#include "io/fault_file_system.h"
 #include "io/test_folder.h"
 
 namespace fletching {
@@ -182,6 +189,33 @@ TEST_F(EngineTest, WritesNothingWhenOpenedReadOnly) {
   EXPECT_TRUE(refused(engine_->Flush("docs")));
   EXPECT_TRUE(refused(engine_->Compact("docs")));
   EXPECT_EQ(Show(*engine_, {"a", "b"}), "1 title of a | null null | ");
+}
+
+TEST_F(EngineTest, LendsItsPriorityToTheRoundThatClosingWaitsFor) {
+  if (!BackgroundThread::CanLend()) GTEST_SKIP() << "threads may not leave SCHED_IDLE here";
+  engine_.reset();
+  io::FaultFileSystem disk(io::PosixFileSystem());
+  std::atomic<pid_t> worker_id{0};
+  std::atomic<bool> may_go{false};
+  disk.SetObserver([&](const io::IoRecord& record) {
+    if (BackgroundThread::Current() == nullptr || record.call != io::IoCall::kCreate) return;
+    if (worker_id != 0 || sched_getscheduler(0) != SCHED_IDLE) return;
+    worker_id = gettid();
+    while (!may_go) std::this_thread::yield();
+    const PriorityBoost boost;  // whose end must not end the loan
+  });
+  auto engine = Engine::Open({.data_dir = folder_.path(), .file_system = &disk});
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  engine_ = *std::move(engine);
+  ASSERT_TRUE(engine_->CreateTable("docs", Docs()).ok());
+  const std::vector<std::string> ids(200'000, "the same key");
+  for (int i = 0; i < 2; ++i) Write(ids, std::vector<float>(ids.size(), 1));
+  while (worker_id == 0) std::this_thread::yield();
+  std::thread closing([&] { EXPECT_TRUE(engine_->Close().ok()); });
+  while (sched_getscheduler(worker_id) != SCHED_OTHER) std::this_thread::yield();
+  may_go = true;
+  closing.join();
+  engine_.reset();
 }
 
 TEST_F(EngineTest, RefusesASecondWriterAndNamesTheFirst) {

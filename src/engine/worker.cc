@@ -1,11 +1,8 @@
 #include "engine/worker.h"
 
 #include <chrono>
-#include <pthread.h>
-#include <sched.h>
+#include <optional>
 #include <utility>
-
-#include "base/thread_priority.h"
 
 namespace fletching::engine {
 namespace {
@@ -30,30 +27,33 @@ void Worker::Wake() {
 void Worker::Stop() {
   {
     const std::lock_guard lock(mutex_);
-    is_stopping_ = true;
+    // We wait for it now, for good: on a busy machine a round at idle priority would take minutes.
+    if (!std::exchange(is_stopping_, true) && background_ != nullptr) background_->Lend();
   }
   wake_.notify_one();
-  if (!thread_.joinable()) return;
-  // We wait for it now: on a busy machine a round at idle priority would take minutes.
-  const sched_param none{};
-  (void)pthread_setschedparam(thread_.native_handle(), SCHED_OTHER, &none);
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Worker::Loop() {
-  RunInBackground();
+  BackgroundThread background;
+  // Off during the rounds alone: nobody is to wait for mutex_ because we hold it at idle priority.
+  std::optional<PriorityBoost> boost(std::in_place);
   std::unique_lock lock(mutex_);
+  background_ = &background;
   while (true) {
     wake_.wait(lock, [this] { return is_due_ || is_stopping_; });
-    if (is_stopping_) return;
+    if (is_stopping_) break;
     is_due_ = false;
     lock.unlock();
+    boost.reset();
     const bool ok = run_();
+    boost.emplace();
     lock.lock();
     if (ok) continue;
     wake_.wait_for(lock, kRetryPause, [this] { return is_stopping_; });
     is_due_ = true;
   }
+  background_ = nullptr;
 }
 
 }  // namespace fletching::engine

@@ -6,18 +6,21 @@
 #include <mutex>
 #include <thread>
 
+#include "base/thread_priority.h"
+
 namespace fletching::engine {
 
 class Worker {
  public:
   // run: one round of work; called after each Wake, and again after a pause when it returned false.
+  // It runs in the background (base/thread_priority.h).
   explicit Worker(std::function<bool()> run);
-  ~Worker();  // waits for the round at work
+  ~Worker();  // as Stop
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   void Wake();  // any thread
-  void Stop();
+  void Stop();  // waits for the round at work, and lends it normal priority
 
  private:
   void Loop();
@@ -27,6 +30,7 @@ class Worker {
   std::condition_variable wake_;
   bool is_due_ = false;
   bool is_stopping_ = false;
+  BackgroundThread* background_ = nullptr;  // the loop's, while it runs
   std::thread thread_;
 };
 

@@ -7,7 +7,8 @@
 //
 // Locks, in the order they are taken: maintenance_mutex_ (flush, compaction, schema changes; one at
 // a time), commit_mutex_ (log and list of sources; held for one group commit), queue_mutex_
-// (writers waiting; never held during I/O).
+// (writers waiting; never held during I/O). The background thread, which runs at idle priority,
+// boosts itself where it takes one of the last two; who waits for the first lends to its holder.
 // Does not know other tables, tiers, JSON or HTTP.
 #pragma once
 
@@ -23,6 +24,7 @@
 #include "fletching/request.h"
 
 #include "base/clock.h"
+#include "base/lending_mutex.h"
 #include "format/manifest.h"
 #include "io/file.h"
 #include "segment/segment_writer.h"
@@ -144,8 +146,8 @@ class Table {
   std::atomic<bool> needs_maintenance_{false};
   std::atomic<int64_t> log_bytes_{0};
 
-  std::mutex maintenance_mutex_;
-  format::Manifest manifest_;  // as last made durable
+  LendingMutex maintenance_mutex_;  // the background thread holds it for whole rounds
+  format::Manifest manifest_;       // as last made durable
 
   std::mutex settle_mutex_;                      // taken last
   std::atomic<uint64_t> unsettled_manifest_{0};  // one that failed while it got its name

@@ -126,6 +126,7 @@ Status Table::Flush() {
 }
 
 std::vector<Source> Table::CoveredSegments() {
+  const PriorityBoost boost;
   const std::lock_guard lock(commit_mutex_);
   std::vector<Source> covered;
   for (const Source& source : sources_) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/ignore_error.h"
+#include "base/thread_priority.h"
 #include "table/table.h"
 
 namespace fletching::table {
@@ -42,6 +43,7 @@ Status Table::ReplaceManifest(format::Manifest next, const std::vector<uint64_t>
     // segments stay, and nothing is committed: it may carry a schema that rows of the old one
     // would be misread by.
     {
+      const PriorityBoost boost;
       const std::lock_guard lock(settle_mutex_);
       unsettled_manifest_ = next.number;
       unsettled_segments_ = fresh_segments;
@@ -60,6 +62,7 @@ Status Table::ReplaceManifest(format::Manifest next, const std::vector<uint64_t>
 // Takes back the name of a manifest whose naming failed, durably. Any thread.
 Status Table::Settle() {
   if (unsettled_manifest_.load(std::memory_order_relaxed) == 0) return Status::OK();
+  const PriorityBoost boost;
   const std::lock_guard lock(settle_mutex_);
   if (unsettled_manifest_ == 0) return Status::OK();
   const std::string path = ManifestPath(unsettled_manifest_);
