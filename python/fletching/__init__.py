@@ -35,6 +35,7 @@ from fletching._errors import (
 from fletching._native import Column, TableInfo, VerifyReport
 from fletching._native import Engine as _Engine
 from fletching._result import ReadResult
+from fletching._table import Table
 
 __version__ = "0.1.0"
 
@@ -54,6 +55,7 @@ __all__ = [
     "ReadResult",
     "SchemaMismatchError",
     "StorageFullError",
+    "Table",
     "TableInfo",
     "TooLargeError",
     "UnavailableError",

@@ -1,28 +1,89 @@
-"""The command `fletching`. So far: check a data folder, run the server."""
+"""The command `fletching`: load files, look at tables, check them, run the server."""
 
 import argparse
+import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 import fletching
+from fletching._load import FORMATS
+
+EPILOG = """\
+examples:
+  fletching load features docs 'exports/*.parquet' --key doc_id
+  fletching tables features
+  fletching head features docs
+  fletching get features docs a b c --columns score,clicks
+  fletching serve --data-dir features
+
+Exit status: 0 all is well, 1 damage or a key that is not there, 2 an error that stderr names.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="fletching", description=__doc__.partition(". ")[0] + ".")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["serve"]:  # all that follows is fletchingd's, --help too
+        return serve(given[1:])
+    options = _parser().parse_args(given)
+    try:
+        return options.run(options)
+    except fletching.FletchingError as error:
+        print(f"fletching: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fletching: interrupted; nothing was written in part", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # head, less: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fletching",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"fletching {fletching.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    verify = commands.add_parser("verify", help="check every checksum of every file in a folder")
-    verify.add_argument("path", help="the data folder")
+
+    def command(name: str, run: Callable[[Any], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        added.set_defaults(run=run)
+        added.add_argument("path", help="the data folder")
+        added.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+        return added
+
+    load = command("load", _load, "put files into a table, all rows of them or none")
+    load.add_argument("table")
+    load.add_argument("source", help=f"a file, folder or glob of {', '.join(FORMATS)}")
+    load.add_argument("--key", help="key column, several with commas; makes the table if needed")
+    load.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+    command("tables", _tables, "list tables: rows, bytes, key")
+
+    head = command("head", _head, "show some rows of a table, in no particular order")
+    head.add_argument("table")
+    head.add_argument("-n", "--rows", type=int, default=10, help="how many (default: 10)")
+
+    get = command("get", _get, "show the rows of keys")
+    get.add_argument("table")
+    get.add_argument("key", nargs="+", help="a key; parts of a composite key with commas")
+    get.add_argument("--columns", help="those wanted, with commas; all if not said")
+
+    compact = command("compact", _compact, "merge the files of a table into one")
+    compact.add_argument("table")
+
+    command("verify", _verify, "check every checksum of every file in a folder")
     commands.add_parser("serve", help="run fletchingd; what follows goes to it", add_help=False)
-    known, rest = parser.parse_known_args(arguments)
-    if known.command == "serve":
-        return serve(rest)
-    if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    return _verify(known.path)
+    return parser
 
 
 def serve(arguments: Sequence[str] | None = None) -> int:
@@ -44,12 +105,123 @@ def find_server() -> str | None:
     )
 
 
-def _verify(path: str) -> int:
+def _load(options: argparse.Namespace) -> int:
+    key = options.key.split(",") if options.key else None
+    with fletching.open(options.path) as db:
+        result = db.load(options.table, options.source, key, progress=not options.quiet)
+    if options.json:
+        print(json.dumps({"rows": result.row_count, "version": result.version}))
+    else:
+        print(f"{result.row_count:,} rows in table '{options.table}', version {result.version}")
+    return 0
+
+
+def _tables(options: argparse.Namespace) -> int:
+    with fletching.open(options.path, "r") as db:
+        tables = db.tables()
+    if options.json:
+        print(json.dumps([_table_json(table) for table in tables]))
+        return 0
+    width = max([len(table.name) for table in tables], default=5)
+    print(f"{'table':{width}}  {'rows':>14}  {'MiB':>10}  columns  key")
+    for table in tables:
+        if table.damage is not None:
+            print(f"{table.name:{width}}  damaged: {table.damage[1]}")
+            continue
+        print(
+            f"{table.name:{width}}  {table.row_count:14,}  {table.disk_bytes / 2**20:10,.1f}  "
+            f"{len(table.columns):7}  {', '.join(table.key)}"
+        )
+    return 1 if any(table.damage for table in tables) else 0
+
+
+def _table_json(table: fletching.TableInfo) -> dict[str, Any]:
+    if table.damage is not None:
+        return {"name": table.name, "damage": table.damage[1]}
+    return {
+        "name": table.name,
+        "row_count": table.row_count,
+        "disk_bytes": table.disk_bytes,
+        "version": table.version,
+        "key": table.key,
+        "columns": {column.name: column.dtype for column in table.columns},
+    }
+
+
+def _head(options: argparse.Namespace) -> int:
+    with fletching.open(options.path, "r") as db:
+        _print_rows(db[options.table].head(options.rows), options.json)
+    return 0
+
+
+def _get(options: argparse.Namespace) -> int:
+    with fletching.open(options.path, "r") as db:
+        table = db[options.table]
+        names = table.info.key
+        parts = [text.split(",") if len(names) > 1 else [text] for text in options.key]
+        for text, part in zip(options.key, parts, strict=True):
+            if len(part) != len(names):
+                wanted = ",".join(names)
+                raise fletching.InvalidArgumentError(f"key '{text}' is not of the form {wanted}")
+        keys = {
+            name: _typed([part[at] for part in parts], table.schema.field(name))
+            for at, name in enumerate(names)
+        }
+        columns = options.columns.split(",") if options.columns else None
+        result = table.read(keys, columns, missing="drop")
+        found = result.found
+    shown = pa.table({name: values.filter(pa.array(found)) for name, values in keys.items()})
+    for name, column in zip(result.to_arrow().schema.names, result.to_arrow().columns, strict=True):
+        shown = shown.append_column(name, column)
+    _print_rows(shown, options.json)
+    for text, is_found in zip(options.key, found, strict=True):
+        if not is_found:
+            print(f"fletching: no key '{text}'", file=sys.stderr)
+    return 0 if found.all() else 1
+
+
+def _typed(values: list[str], field: pa.Field) -> pa.Array:
+    """Text of the command line as the key's type: numbers and ISO times are parsed."""
     try:
-        report = fletching.verify(path)
-    except fletching.FletchingError as error:
-        print(f"fletching: {error}", file=sys.stderr)
-        return 2
+        return pa.array(values).cast(field.type)
+    except pa.ArrowException as error:
+        raise fletching.InvalidArgumentError(f"key column '{field.name}': {error}") from None
+
+
+def _print_rows(rows: pa.Table, as_json: bool) -> None:
+    if as_json:
+        for row in rows.to_pylist():
+            print(json.dumps(row, default=str))
+    else:
+        print(rows.to_pandas().to_string(index=False))
+
+
+def _compact(options: argparse.Namespace) -> int:
+    with fletching.open(options.path, "w") as db:
+        before = db.table(options.table).disk_bytes
+        db.compact(options.table)
+        after = db.table(options.table).disk_bytes
+    if options.json:
+        print(json.dumps({"bytes_before": before, "bytes_after": after}))
+    else:
+        print(f"{before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    report = fletching.verify(options.path)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "files": report.file_count,
+                    "bytes": report.checked_bytes,
+                    "damage": report.damage,
+                    "orphans": report.orphans,
+                }
+            )
+        )
+        return 1 if report.damage else 0
     for line in report.damage:
         print(f"damaged: {line}")
     for line in report.orphans:

@@ -2,19 +2,22 @@
 
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from fletching._errors import FletchingError, InvalidArgumentError, NotFoundError
 from fletching._frames import Source, as_source
 from fletching._keys import key_arrays
+from fletching._load import Progress, find_files, open_files, reporter
 from fletching._native import Column, Engine, TableInfo
 from fletching._result import ReadResult
 from fletching._schema import key_names, make_columns, stored_type, ttl_milliseconds
+from fletching._table import Table
 
 
 class WriteResult(NamedTuple):
@@ -69,6 +72,14 @@ class Database:
     def table(self, name: str) -> TableInfo:
         return self._engine.get_table(name)
 
+    def __getitem__(self, name: str) -> Table:
+        """The table, for looking at it; KeyError when there is none."""
+        self._engine.get_table(name)
+        return Table(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(table.name == name for table in self.tables())
+
     def schema(self, name: str) -> pa.Schema:
         """The table's columns as pyarrow sees them. Key columns are those of `table(name).key`."""
         return pa.schema(self._engine.get_table(name))
@@ -108,18 +119,51 @@ class Database:
         """
         if mode not in ("replace", "patch"):
             raise InvalidArgumentError(f"mode is 'replace' or 'patch', not '{mode}'")
-        source = as_source(frame)
+        return self._write_source(name, as_source(frame), key, mode == "patch", None)
+
+    def _write_source(
+        self,
+        name: str,
+        source: Source,
+        key: str | Sequence[str] | None,
+        patch: bool,
+        progress: Callable[[int], None] | None,
+    ) -> WriteResult:
         is_new = key is not None and self._ensure_table(name, source, key_names(key))
         try:
-            return self._write(name, source, mode == "patch")
+            return self._write(name, source, patch, progress)
         except BaseException:
             if is_new and self._engine.get_table(name).row_count == 0:
                 self._engine.drop_table(name)  # we made it a moment ago, for these rows
             raise
 
-    def _write(self, name: str, source: Source, patch: bool) -> WriteResult:
+    def load(
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        key: str | Sequence[str] | None = None,
+        *,
+        progress: bool | Callable[[int], None] = False,
+    ) -> WriteResult:
+        """Stores the rows of all files, or none of them; a key in several has the last one's row.
+
+        path: a Parquet, CSV or Arrow file, a folder of them, or a glob; taken by name.
+        key: as for `write`.
+        progress: True shows rows, rows/s and the time left on stderr; or a function that is called
+            with the rows so far, and may raise to end the load.
+        """
+        rows, total = open_files(find_files(path))
+        report = reporter(progress, total)
+        result = self._write_source(name, as_source(rows), key, False, report)
+        if isinstance(report, Progress):
+            report.end(result.row_count)
+        return result
+
+    def _write(
+        self, name: str, source: Source, patch: bool, progress: Callable[[int], None] | None
+    ) -> WriteResult:
         try:
-            return WriteResult(*self._engine.write(name, source, patch))
+            return WriteResult(*self._engine.write(name, source, patch, progress))
         except FletchingError:
             if source.failure is None:
                 raise
@@ -139,16 +183,34 @@ class Database:
             raise InvalidArgumentError(f"the key of table '{name}' is {existing}, not {key}")
         return False
 
-    def read(self, name: str, keys: Any, columns: Sequence[str] | None = None) -> ReadResult:
+    def read(
+        self,
+        name: str,
+        keys: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        missing: str = "null",
+        fill: Any = None,
+    ) -> ReadResult:
         """Values for many keys at once, one row per key in the order of the keys.
 
         keys: a list, NumPy array, pandas or Polars series or Arrow array. If the key has several
             columns: a list of tuples, or a dict or table with the key columns.
         columns: those wanted, in this order; all but the key if not said.
+        missing: what a key that is not there gets: a row of nulls ("null"), no row ("drop"), or
+            the whole read a NotFoundError that names the first such key ("error").
+        fill: takes the place of nulls, whatever they come from: one value for all columns, or a
+            dict by column.
         """
+        if missing not in ("null", "drop", "error"):
+            raise InvalidArgumentError(f"missing is 'null', 'drop' or 'error', not '{missing}'")
         arrays = key_arrays(keys, self._engine.get_table(name))
         wanted = None if columns is None else _column_names(columns)
-        return ReadResult(self._engine.read(name, arrays, wanted))
+        answer = self._engine.read(name, arrays, wanted, missing == "drop")
+        result = ReadResult(answer, len(arrays[0]), fill)
+        if missing == "error" and result.found_count < len(arrays[0]):
+            raise NotFoundError(_missing_text(name, arrays, result))
+        return result
 
     def delete(self, name: str, keys: Any, *, event_time: datetime | None = None) -> WriteResult:
         """Removes the rows of these keys; a key that is not there is no error. For tables with an
@@ -190,6 +252,15 @@ class Database:
 
     def __repr__(self) -> str:
         return f"fletching.open({self.path!r}, mode={self.mode!r})"
+
+
+def _missing_text(name: str, arrays: list[pa.Array], result: ReadResult) -> str:
+    first = int(np.argmin(result.found))
+    key = [array[first].as_py() for array in arrays]
+    count = len(result.found) - result.found_count
+    shown = key[0] if len(key) == 1 else tuple(key)
+    others = f" and {count - 1} more" if count > 1 else ""
+    return f"table '{name}' has no key {shown!r} (position {first}){others}"
 
 
 def _column_names(columns: Sequence[str] | Mapping[str, Any]) -> list[str]:

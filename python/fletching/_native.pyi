@@ -1,6 +1,6 @@
 """The engine, for fletching's own use; import fletching instead."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 class Column:
     """One column of a table."""
@@ -89,13 +89,19 @@ class Engine:
     def drop_table(self, name: str) -> None: ...
     def get_table(self, name: str) -> TableInfo: ...
     def list_tables(self) -> list[TableInfo]: ...
-    def write(self, table: str, source: object, patch: bool) -> tuple[int, int]:
-        """-> (rows given, commit number)"""
+    def write(
+        self, table: str, source: object, patch: bool, progress: Callable | None = None
+    ) -> tuple[int, int]:
+        """
+        progress: called now and then with the rows taken so far. -> (rows given, commit number)
+        """
 
     def delete(
         self, table: str, keys: list, event_time_us: int | None = None
     ) -> tuple[int, int]: ...
-    def read(self, table: str, keys: list, columns: Sequence[str] | None = None) -> Answer: ...
+    def read(
+        self, table: str, keys: list, columns: Sequence[str] | None = None, hits_only: bool = False
+    ) -> Answer: ...
     def scan(
         self, table: str, columns: Sequence[str] | None = None, limit_rows: int = -1
     ) -> RowStream: ...

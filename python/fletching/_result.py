@@ -1,24 +1,31 @@
 """What a read gives back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from fletching._errors import InvalidArgumentError, SchemaMismatchError
 from fletching._native import Answer
 
 
 class ReadResult:
-    """Values for the keys of one read, row i for key i. A key that is not there has nulls.
+    """Values for the keys of one read, row i for key i. A key that is not there has nulls, or no
+    row at all if the read was told to drop it.
 
     Holds its own memory: it stays good when the table changes or the database is closed. Speaks the
     Arrow interface, so `pyarrow.record_batch(result)` and `polars.DataFrame(result)` work as well.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, key_count: int, fill: Any = None) -> None:
         self._answer = answer
-        self._batch: pa.RecordBatch | None = None
+        self._key_count = key_count
         self._found: np.ndarray | None = None
+        self._batch: pa.RecordBatch | None = None
+        if fill is not None:
+            self._batch = _filled(pa.record_batch(answer), fill)
 
     def to_arrow(self) -> pa.RecordBatch:
         """The values as they are, without a copy."""
@@ -29,6 +36,12 @@ class ReadResult:
     def to_pandas(self) -> Any:
         """A DataFrame. Nulls become what pandas makes of them: NaN, NaT or None."""
         return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """A Polars DataFrame over the same memory. Needs the package polars."""
+        import polars
+
+        return polars.from_arrow(self.to_arrow())
 
     def to_numpy(self) -> dict[str, np.ndarray]:
         """One array per column. No copy for numbers without nulls; integers with nulls become
@@ -41,10 +54,12 @@ class ReadResult:
 
     @property
     def found(self) -> np.ndarray:
-        """Shape: [keys], bool. Tells a key that is not there from values that are null."""
+        """Shape: [keys asked for], bool. Tells a key that is not there from values that are null;
+        where missing keys were dropped, the rows are those of the keys that are True."""
         if self._found is None:
             bits = np.frombuffer(self._answer.found_bits, np.uint8)
-            self._found = np.unpackbits(bits, count=len(self), bitorder="little").view(np.bool_)
+            found = np.unpackbits(bits, count=self._key_count, bitorder="little")
+            self._found = found.view(np.bool_)
         return self._found
 
     @property
@@ -60,8 +75,37 @@ class ReadResult:
         return self._answer.row_count
 
     def __arrow_c_array__(self, requested_schema: Any = None) -> Any:
-        return self._answer.__arrow_c_array__(requested_schema)
+        return self.to_arrow().__arrow_c_array__(requested_schema)
 
     def __repr__(self) -> str:
         columns = ", ".join(self.to_arrow().schema.names)
-        return f"ReadResult({self.found_count} of {len(self)} keys found; {columns})"
+        return f"ReadResult({self.found_count} of {self._key_count} keys found; {columns})"
+
+    def _repr_html_(self) -> str:
+        return self.to_pandas()._repr_html_()
+
+
+def _filled(batch: pa.RecordBatch, fill: Any) -> pa.RecordBatch:
+    """Nulls, of missing keys too, become `fill`: one value for every column, or one by name."""
+    if isinstance(fill, Mapping):
+        unknown = [name for name in fill if name not in batch.schema.names]
+        if unknown:
+            raise InvalidArgumentError(f"fill names column '{unknown[0]}', which was not read")
+        values = {name: value for name, value in fill.items() if value is not None}
+    else:
+        values = dict.fromkeys(batch.schema.names, fill)
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in values and column.null_count > 0:
+            column = pc.fill_null(column, _as_scalar(values[name], name, column.type))
+        columns.append(column)
+    return pa.record_batch(columns, names=batch.schema.names)
+
+
+def _as_scalar(value: Any, name: str, dtype: pa.DataType) -> pa.Scalar:
+    try:
+        return pa.scalar(value, dtype)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        raise SchemaMismatchError(
+            f"column '{name}': {value!r} is no {dtype}; fill it by name: fill={{'{name}': ...}}"
+        ) from None

@@ -121,17 +121,23 @@ class PythonEngine {
   TableInfo GetTable(const std::string& name) const { return Unwrap(engine_->GetTable(name)); }
   std::vector<TableInfo> ListTables() const { return engine_->ListTables(); }
 
-  RowsAndVersion Write(const std::string& table, nb::handle source, bool patch) {
+  RowsAndVersion Write(const std::string& table, nb::handle source, bool patch,
+                       const std::optional<nb::callable>& progress) {
     const auto reader = ImportStream(source);
     std::optional<nb::python_error> interrupt;
     WriteRequest request;
     request.table = table;
     request.mode = patch ? WriteMode::kPatch : WriteMode::kReplace;
-    request.on_progress = [&interrupt](int64_t) {
+    request.on_progress = [&interrupt, &progress](int64_t row_count) {
       nb::gil_scoped_acquire acquired;
-      if (PyErr_CheckSignals() == 0) return Status::OK();
-      interrupt.emplace();  // takes the exception that the signal handler raised: Ctrl-C
-      return Cancelled("the write was interrupted; nothing was written");
+      try {
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();  // Ctrl-C
+        if (progress.has_value()) (*progress)(row_count);
+        return Status::OK();
+      } catch (nb::python_error& error) {
+        interrupt.emplace(std::move(error));
+        return Cancelled("the write was interrupted; nothing was written");
+      }
     };
     const auto result = [&] {
       nb::gil_scoped_release released;
@@ -152,11 +158,13 @@ class PythonEngine {
     return {deleted.row_count, deleted.version};
   }
 
-  ReadResult Read(const std::string& table, const nb::list& keys, Columns columns) const {
+  ReadResult Read(const std::string& table, const nb::list& keys, Columns columns,
+                  bool hits_only) const {
     ReadRequest request;
     request.table = table;
     request.keys = ImportKeys(keys);
     request.columns = std::move(columns);
+    request.hits_only = hits_only;
     return WithoutGil([&] { return engine_->Read(request); });
   }
 
@@ -222,11 +230,13 @@ void BindEngine(nb::module_& module) {
       .def("get_table", &PythonEngine::GetTable, nb::arg("name"))
       .def("list_tables", &PythonEngine::ListTables)
       .def("write", &PythonEngine::Write, nb::arg("table"), nb::arg("source"), nb::arg("patch"),
-           "-> (rows given, commit number)")
+           nb::arg("progress") = nb::none(),
+           "progress: called now and then with the rows taken so far. -> (rows given, commit "
+           "number)")
       .def("delete", &PythonEngine::Delete, nb::arg("table"), nb::arg("keys"),
            nb::arg("event_time_us") = nb::none())
       .def("read", &PythonEngine::Read, nb::arg("table"), nb::arg("keys"),
-           nb::arg("columns") = nb::none())
+           nb::arg("columns") = nb::none(), nb::arg("hits_only") = false)
       .def("scan", &PythonEngine::Scan, nb::arg("table"), nb::arg("columns") = nb::none(),
            nb::arg("limit_rows") = -1)
       .def("add_column", &PythonEngine::AddColumn, nb::arg("table"), nb::arg("column"))

@@ -1,11 +1,14 @@
 """The command `fletching`."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import fletching
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 
@@ -46,6 +49,60 @@ def test_verify_of_nothing_is_a_clear_error(tmp_path):
     assert done.returncode == 2
     assert "does not exist" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_load_makes_a_table_and_says_how_many(tmp_path):
+    folder, rows = tmp_path / "features", pa.table({"id": ["a", "b"], "n": [1, 2]})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    done = run("load", folder, "t", tmp_path / "rows.parquet", "--key", "id")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 rows in table 't', version 1\n"
+    assert "rows/s" in done.stderr
+    done = run("load", folder, "t", tmp_path / "rows.parquet", "--quiet", "--json")
+    assert json.loads(done.stdout) == {"rows": 2, "version": 2}
+    assert done.stderr == ""
+    done = run("load", folder, "u", tmp_path / "rows.parquet")
+    assert done.returncode == 2
+    assert "does not exist" in done.stderr
+
+
+def test_tables_and_rows_are_shown_to_people_and_to_programs(folder):
+    assert run("tables", folder).stdout.splitlines()[1].split()[:2] == ["t", "1,000"]
+    (table,) = json.loads(run("tables", folder, "--json").stdout)
+    assert table["columns"] == {"id": "int64", "n": "int64"}
+    assert len(run("head", folder, "t", "-n", "3").stdout.splitlines()) == 4
+    rows = [json.loads(line) for line in run("head", folder, "t", "--json").stdout.splitlines()]
+    assert len(rows) == 10
+    assert all(row["id"] == row["n"] for row in rows)
+
+
+def test_get_shows_rows_and_names_keys_that_are_not_there(folder):
+    done = run("get", folder, "t", "7", "5", "--columns", "n", "--json")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"id": 7, "n": 7},
+        {"id": 5, "n": 5},
+    ]
+    done = run("get", folder, "t", "7", "5000")
+    assert done.returncode == 1
+    assert done.stdout.split() == ["id", "n", "7", "7"]
+    assert "no key '5000'" in done.stderr
+    done = run("get", folder, "t", "seven")
+    assert done.returncode == 2
+    assert "key column 'id'" in done.stderr
+
+
+def test_compact_says_what_it_saved(folder):
+    with fletching.open(folder) as db:
+        db.write("t", {"id": list(range(1000)), "n": [0] * 1000})
+    done = run("compact", folder, "t", "--json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == {"bytes_before", "bytes_after"}
+
+
+def test_help_teaches_by_examples():
+    text = run("--help").stdout
+    assert "fletching load features docs" in text
+    assert "Exit status" in text
 
 
 def test_serve_becomes_the_server():
