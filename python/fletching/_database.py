@@ -212,6 +212,36 @@ class Database:
             raise NotFoundError(_missing_text(name, arrays, result))
         return result
 
+    def read_matrix(
+        self,
+        name: str,
+        keys: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        dtype: Any = None,
+        fill: float | None = None,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Numbers for many keys at once, as a model eats them.
+
+        Shape: [keys, columns], row-major.
+        dtype: float32 (if not said), float64, int32 or int64. Floats round; integers must fit.
+        fill: takes the place of nulls and of keys that are not there; NaN for floats if not said.
+        out: a row-major array of that shape to write into, which then decides the dtype. A row may
+            be part of a longer one. If anything is wrong, what it holds is undefined.
+        """
+        arrays = key_arrays(keys, self._engine.get_table(name))
+        wanted = None if columns is None else _column_names(columns)
+        answer = self._engine.read(name, arrays, wanted)
+        if out is None:
+            out = np.empty((answer.row_count, answer.column_count), dtype or np.float32)
+        elif dtype is not None and np.dtype(dtype) != out.dtype:
+            raise InvalidArgumentError(f"out is of {out.dtype}, not of {np.dtype(dtype)}")
+        if not out.flags.writeable:
+            raise InvalidArgumentError("out is read-only; give an array that may be written")
+        answer.write_matrix(out, fill)
+        return out
+
     def delete(self, name: str, keys: Any, *, event_time: datetime | None = None) -> WriteResult:
         """Removes the rows of these keys; a key that is not there is no error. For tables with an
         event time, an older deletion (`event_time`, now if not said) does not remove newer rows."""

@@ -1,6 +1,9 @@
 """The engine, for fletching's own use; import fletching instead."""
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from numpy.typing import NDArray
 
 class Column:
     """One column of a table."""
@@ -52,6 +55,8 @@ class Answer:
     @property
     def row_count(self) -> int: ...
     @property
+    def column_count(self) -> int: ...
+    @property
     def found_count(self) -> int: ...
     @property
     def found_bits(self) -> bytes:
@@ -59,6 +64,15 @@ class Answer:
 
     @property
     def version(self) -> int: ...
+    def write_matrix(
+        self,
+        out: Annotated[NDArray, dict(shape=(None, None), device="cpu")],
+        fill: float | None = None,
+    ) -> None:
+        """
+        Columns as a matrix of [rows, columns] into `out`, writable and row-major.
+        """
+
     def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
 
 class RowStream:

@@ -9,6 +9,7 @@
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -18,6 +19,7 @@
 
 #include "python/src/arrow_bridge.h"
 #include "python/src/errors.h"
+#include "python/src/matrix.h"
 
 namespace nb = nanobind;
 
@@ -198,12 +200,48 @@ nb::bytes FoundBits(const ReadResult& result) {
   return nb::bytes(result.found->data(), static_cast<size_t>(result.found->size()));
 }
 
+using AnyMatrix = nb::ndarray<nb::device::cpu, nb::ndim<2>>;
+
+MatrixView ViewOf(const AnyMatrix& out, const arrow::RecordBatch& batch) {
+  const auto rows = static_cast<size_t>(batch.num_rows());
+  const auto columns = static_cast<size_t>(batch.num_columns());
+  if (out.shape(0) != rows || out.shape(1) != columns) {
+    Raise(InvalidArgument("out has shape (" + std::to_string(out.shape(0)) + ", " +
+                          std::to_string(out.shape(1)) + "), the answer (" + std::to_string(rows) +
+                          ", " + std::to_string(columns) + ")"));
+  }
+  if (rows > 0 && columns > 1 && out.stride(1) != 1) {
+    Raise(InvalidArgument("values of a row of out are not adjacent; give a row-major array"));
+  }
+  MatrixView view{out.data(), MatrixType::kFloat32, out.stride(0)};
+  if (out.dtype() == nb::dtype<float>()) return view;
+  view.type = MatrixType::kFloat64;
+  if (out.dtype() == nb::dtype<double>()) return view;
+  view.type = MatrixType::kInt32;
+  if (out.dtype() == nb::dtype<int32_t>()) return view;
+  view.type = MatrixType::kInt64;
+  if (out.dtype() == nb::dtype<int64_t>()) return view;
+  Raise(InvalidArgument("out is of another dtype than float32, float64, int32 or int64"));
+}
+
+void WriteMatrix(const ReadResult& self, const AnyMatrix& out, std::optional<double> fill) {
+  const MatrixView view = ViewOf(out, *self.batch);
+  const Status status = [&] {
+    nb::gil_scoped_release released;
+    return FillMatrix(*self.batch, fill, view);
+  }();
+  RaiseIfError(status);
+}
+
 void BindAnswers(nb::module_& module) {
   nb::class_<ReadResult>(module, "Answer", "Rows of a read, in the order of the keys.")
       .def_prop_ro("row_count", [](const ReadResult& self) { return self.batch->num_rows(); })
+      .def_prop_ro("column_count", [](const ReadResult& self) { return self.batch->num_columns(); })
       .def_ro("found_count", &ReadResult::found_count)
       .def_prop_ro("found_bits", &FoundBits, "Bit i = key i was found; lowest bit first.")
       .def_ro("version", &ReadResult::version)
+      .def("write_matrix", &WriteMatrix, nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
+           "Columns as a matrix of [rows, columns] into `out`, writable and row-major.")
       .def(
           "__arrow_c_array__",
           [](const ReadResult& self, const nb::object&) { return ExportBatch(*self.batch); },
