@@ -1,7 +1,7 @@
 # Every library of others, as an imported target, found once. docs/dependencies.md says why each.
 #
 #   Arrow::arrow  Arrow::parquet  Arrow::compute  Arrow::s3  Arrow::flight  Arrow::dataset
-#   Boost::headers  Boost::json  Boost::url      static, 1.81
+#   Boost::headers  fletching_boost_json         1.81
 #   XXHash::xxhash  Uring::uring                 static
 #   fmt::fmt  spdlog::spdlog  yaml-cpp  CLI11::CLI11  prometheus-cpp::core
 #   GTest::gtest  GTest::gtest_main
@@ -22,8 +22,13 @@ find_package(Python 3.11 REQUIRED COMPONENTS ${python_parts})
 find_package(PyArrow REQUIRED)
 find_package(Threads REQUIRED)
 
-set(Boost_USE_STATIC_LIBS ON)
-find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(Boost 1.81 REQUIRED)
+# Compiled here from its headers: Debian's archive is not position-independent, so it cannot become
+# part of the Python module, and its shared library would have to travel in the wheel.
+set(boost_json_source "${PROJECT_BINARY_DIR}/boost_json.cc")
+file(CONFIGURE OUTPUT "${boost_json_source}" CONTENT "#include <boost/json/src.hpp>\n")
+add_library(fletching_boost_json STATIC "${boost_json_source}")
+target_link_libraries(fletching_boost_json PUBLIC Boost::headers)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)

@@ -16,7 +16,7 @@ level="${1:-build}"
 packages=(
   g++ make cmake ninja-build ccache mold git curl ca-certificates pkg-config
   python3 python3-dev python3-venv
-  libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev
+  libboost1.81-dev
   libcli11-dev libfmt-dev libgtest-dev libspdlog-dev libssl-dev liburing-dev libxxhash-dev
   libyaml-cpp-dev prometheus-cpp-dev
 )

@@ -92,4 +92,31 @@ Result<std::shared_ptr<arrow::Buffer>> WriteIpcStream(
   return sink->Finish();
 }
 
+IpcStreamPieces::IpcStreamPieces(std::shared_ptr<arrow::RecordBatchReader> rows)
+    : rows_(std::move(rows)) {}
+
+IpcStreamPieces::~IpcStreamPieces() = default;
+
+Result<std::shared_ptr<arrow::Buffer>> IpcStreamPieces::Next() {
+  if (stage_ == Stage::kDone) return nullptr;
+  if (stage_ == Stage::kSchema) {
+    stage_ = Stage::kBatches;
+    return arrow::ipc::SerializeSchema(*rows_->schema());
+  }
+  std::shared_ptr<arrow::RecordBatch> batch;
+  ARROW_RETURN_NOT_OK(rows_->ReadNext(&batch));
+  if (batch == nullptr) {
+    stage_ = Stage::kDone;
+    return arrow::Buffer::FromString(std::string(kEndOfStream.begin(), kEndOfStream.end()));
+  }
+  const arrow::ipc::IpcWriteOptions options;
+  arrow::ipc::IpcPayload payload;
+  ARROW_RETURN_NOT_OK(arrow::ipc::GetRecordBatchPayload(*batch, options, &payload));
+  const int64_t bytes = payload.metadata->size() + payload.body_length + 64;
+  ARROW_ASSIGN_OR_RAISE(auto sink, arrow::io::BufferOutputStream::Create(bytes));
+  int32_t ignored = 0;
+  ARROW_RETURN_NOT_OK(arrow::ipc::WriteIpcPayload(payload, options, sink.get(), &ignored));
+  return sink->Finish();
+}
+
 }  // namespace fletching::api

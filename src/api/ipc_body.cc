@@ -20,6 +20,7 @@ namespace fletching::api {
 namespace {
 
 constexpr int64_t kUnfoldedBytesMin = int64_t{16} << 20;
+constexpr std::string_view kAllColumns = "*";
 
 Result<std::vector<std::string>> ParseColumnList(const std::string& json) {
   ARROW_ASSIGN_OR_RAISE(const JsonNode list, ParseJson(json));
@@ -30,7 +31,7 @@ Result<std::vector<std::string>> ParseColumnList(const std::string& json) {
     names.push_back(name.text);
   }
   if (!good) {
-    return InvalidArgument("schema metadata 'columns' must be a JSON list of column names");
+    return InvalidArgument("schema metadata 'columns' must be a JSON list of column names, or *");
   }
   return names;
 }
@@ -39,7 +40,10 @@ Status ParseMetadata(const arrow::Schema& stream, IpcKeysRequest* request) {
   if (stream.metadata() == nullptr) return Status::OK();
   const arrow::KeyValueMetadata& metadata = *stream.metadata();
   if (const int at = metadata.FindKey("columns"); at >= 0) {
-    ARROW_ASSIGN_OR_RAISE(request->columns, ParseColumnList(metadata.value(at)));
+    request->all_columns = metadata.value(at) == kAllColumns;
+    if (!request->all_columns) {
+      ARROW_ASSIGN_OR_RAISE(request->columns, ParseColumnList(metadata.value(at)));
+    }
   }
   if (const int at = metadata.FindKey("event_time"); at >= 0) {
     auto micros = ParseJson(metadata.value(at));

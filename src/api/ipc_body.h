@@ -20,6 +20,7 @@ namespace fletching::api {
 struct IpcKeysRequest {
   KeyArrays keys;                                   // in the order of schema.key
   std::optional<std::vector<std::string>> columns;  // schema metadata "columns", a JSON list
+  bool all_columns = false;                         // or "*"
   std::optional<int64_t> event_time_us;             // schema metadata "event_time"
 };
 

@@ -89,9 +89,9 @@ TEST(IpcBody, NamesWhatIsWrong) {
   EXPECT_EQ(WhyNot(Stream(arrow::schema({user, item, arrow::field("x", arrow::utf8())}), {})),
             "'x' is no key column of the table");
   EXPECT_EQ(WhyNot(Stream(PairStream("{}"), {})),
-            "schema metadata 'columns' must be a JSON list of column names");
+            "schema metadata 'columns' must be a JSON list of column names, or *");
   EXPECT_EQ(WhyNot(Stream(PairStream("[1]"), {})),
-            "schema metadata 'columns' must be a JSON list of column names");
+            "schema metadata 'columns' must be a JSON list of column names, or *");
   EXPECT_NE(WhyNot(Stream(PairStream("["), {})), "taken");
 }
 

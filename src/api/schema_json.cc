@@ -190,7 +190,12 @@ SchemaOrFault ParseSchemaJson(std::string_view body) {
   answer.status = root.status();
   answer.fault = SchemaFault::kSyntax;
   if (!answer.status.ok()) return answer;
-  answer.status = ParseShape(*root, &answer.schema);
+  return ParseSchemaNode(*root);
+}
+
+SchemaOrFault ParseSchemaNode(const JsonNode& root) {
+  SchemaOrFault answer;
+  answer.status = ParseShape(root, &answer.schema);
   answer.fault = SchemaFault::kShape;
   if (!answer.status.ok()) return answer;
   answer.status = CheckRules(&answer.schema);

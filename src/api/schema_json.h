@@ -17,6 +17,8 @@
 
 namespace fletching::api {
 
+struct JsonNode;
+
 // Which form answers show. The two generations of clients each fail on the other's form, so a
 // server that serves only one of them can say so.
 enum class SchemaEcho : uint8_t { kCreated, kHead, kSeed };
@@ -32,6 +34,8 @@ struct SchemaOrFault {
 };
 
 SchemaOrFault ParseSchemaJson(std::string_view body);
+// The same of a part of a larger document.
+SchemaOrFault ParseSchemaNode(const JsonNode& root);
 
 struct ColumnOrFault {
   ColumnSchema column;

@@ -47,6 +47,7 @@ Result<HttpResponse> HandleWidenColumn(const HandlerContext& context, const Http
 Result<HttpResponse> HandleCompact(const HandlerContext& context, const HttpRequest& request);
 
 Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleScan(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleWrite(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleDelete(const HandlerContext& context, const HttpRequest& request);
 

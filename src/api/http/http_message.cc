@@ -69,7 +69,10 @@ HttpResponse ErrorResponse(int status, std::string_view message) {
 }
 
 HttpResponse ErrorResponse(const Status& status) {
-  return ErrorResponse(api::HttpStatusOf(status), status.message());
+  HttpResponse response = ErrorResponse(api::HttpStatusOf(status), status.message());
+  // Several codes share a status, and a client of ours raises the very error an engine would.
+  response.headers.emplace_back("Fletching-Error", CodeName(CodeOf(status)));
+  return response;
 }
 
 std::string MediaType(std::string_view content_type) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ struct HttpResponse {
   std::vector<std::pair<std::string_view, std::string>> headers;
   std::string text;  // the body, unless `data` is set
   std::shared_ptr<arrow::Buffer> data;
+  // Set instead of both: the body in pieces, for one that is too long to be held. Called on a
+  // worker, one call at a time, until it gives null; an error cuts the connection.
+  std::function<Result<std::shared_ptr<arrow::Buffer>>()> next_piece;
 
   std::string_view body() const;
 };

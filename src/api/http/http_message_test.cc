@@ -12,12 +12,13 @@ TEST(HttpMessage, RendersErrorsAsJson) {
   EXPECT_EQ(response.status, 404);
   EXPECT_EQ(response.content_type, kJsonType);
   EXPECT_EQ(response.text, R"({"error":"table 'a\"b' does not exist"})");
-  EXPECT_TRUE(response.headers.empty());
+  ASSERT_EQ(response.headers.size(), 1u);
+  EXPECT_EQ(response.headers[0].second, "not_found");
 }
 
 TEST(HttpMessage, AsksToTryAgainWhenBusy) {
   const HttpResponse response = ErrorResponse(Busy("x"));
-  ASSERT_EQ(response.headers.size(), 1u);
+  ASSERT_EQ(response.headers.size(), 2u);
   EXPECT_EQ(response.headers[0].first, "Retry-After");
 }
 

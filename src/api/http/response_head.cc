@@ -39,7 +39,10 @@ void WriteResponseHead(std::string* out, const HttpResponse& response, const Hea
   if (!response.content_type.empty()) {
     out->append("\r\nContent-Type: ").append(response.content_type);
   }
-  if (response.status != 204) {
+  if (response.next_piece != nullptr) {
+    // HTTP/1.0 has no chunks: there the end of the connection is the end of the body.
+    if (!options.http_1_0) out->append("\r\nTransfer-Encoding: chunked");
+  } else if (response.status != 204) {
     out->append("\r\nContent-Length: ");
     api::AppendJsonInt(out, static_cast<int64_t>(response.body().size()));
   }

@@ -11,7 +11,7 @@ namespace {
 
 using enum Method;
 
-constexpr std::array<Route, 17> kRoutes = {{
+constexpr std::array<Route, 18> kRoutes = {{
     {kGet, "/health", "health", BodyKind::kNone, Place::kInline, true, HandleHealth},
     {kGet, "/livez", "livez", BodyKind::kNone, Place::kInline, true, HandleLive},
     {kGet, "/readyz", "readyz", BodyKind::kNone, Place::kInline, true, HandleReady},
@@ -32,6 +32,7 @@ constexpr std::array<Route, 17> kRoutes = {{
      Place::kWorker, false, HandleWidenColumn},
     {kPost, "/api/v1/table/{name}/fetch", "fetch", BodyKind::kKeys, Place::kInlineWhenSmall, false,
      HandleFetch},
+    {kGet, "/api/v1/table/{name}/rows", "scan", BodyKind::kNone, Place::kWorker, false, HandleScan},
     {kPut, "/api/v1/table/{name}/write", "write", BodyKind::kData, Place::kWorker, false,
      HandleWrite},
     {kPost, "/api/v1/table/{name}/delete", "delete_rows", BodyKind::kKeys, Place::kWorker, false,

@@ -1,5 +1,6 @@
-// Routes about rows: fetch, write, delete.
+// Routes about rows: fetch, scan, write, delete.
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 
 #include "arrow/array.h"
 #include "arrow/record_batch.h"
+#include "arrow/table.h"
 
 #include "fletching/engine.h"
 
@@ -25,11 +27,15 @@ namespace {
 using api::BodyFormat;
 
 constexpr int64_t kUnfoldedBytesMin = int64_t{16} << 20;
+constexpr int64_t kJsonRows = 100;  // of a scan that does not say how many
+constexpr int64_t kJsonRowsMax = 10'000;
+constexpr std::string_view kVersionHeader = "Fletching-Version";
 
 // Keys and columns out of a body of either format.
 struct KeysRequest {
   KeyArrays keys;
   std::optional<std::vector<std::string>> columns;
+  bool all_columns = false;
   std::optional<int64_t> event_time_us;
   bool dense = false;  // the list form of JSON: a row for every key
 };
@@ -78,6 +84,7 @@ Result<KeysRequest> ParseKeys(const HandlerContext& context, const HttpRequest& 
     ARROW_ASSIGN_OR_RAISE(auto ipc, api::ParseIpcKeys(request.body, table.schema));
     parsed.keys = std::move(ipc.keys);
     parsed.columns = std::move(ipc.columns);
+    parsed.all_columns = ipc.all_columns;
     parsed.event_time_us = ipc.event_time_us;
     return parsed;
   }
@@ -101,26 +108,56 @@ Result<HttpResponse> RenderRows(const ReadResult& rows, std::string_view accept)
   return JsonResponse(200, std::move(text));
 }
 
-Result<WriteMode> ParseMode(std::string_view query) {
-  WriteMode mode = WriteMode::kReplace;
+Status ParseWriteQuery(std::string_view query, WriteRequest* write) {
+  write->ignore_extra_columns = true;  // both generations of clients send what they have
   ARROW_ASSIGN_OR_RAISE(const auto pairs, ParseQuery(query));
   for (const auto& [name, value] : pairs) {
-    // A misspelt parameter must not turn a patch into a replacement.
-    if (name != "mode") {
+    if (name == "mode" && (value == "replace" || value == "patch")) {
+      write->mode = value == "patch" ? WriteMode::kPatch : WriteMode::kReplace;
+    } else if (name == "extra_columns" && (value == "ignore" || value == "error")) {
+      write->ignore_extra_columns = value == "ignore";
+    } else if (name == "mode") {
+      return InvalidArgument("mode is 'replace' or 'patch', not '" + value.substr(0, 64) + "'");
+    } else if (name == "extra_columns") {
+      return InvalidArgument("extra_columns is 'ignore' or 'error', not '" + value.substr(0, 64) +
+                             "'");
+    } else {
+      // A misspelt parameter must not turn a patch into a replacement.
       return InvalidArgument("query parameter '" + name.substr(0, 64) + "' is not known");
     }
-    if (value != "replace" && value != "patch") {
-      return InvalidArgument("mode is 'replace' or 'patch', not '" + value.substr(0, 64) + "'");
-    }
-    mode = value == "patch" ? WriteMode::kPatch : WriteMode::kReplace;
   }
-  return mode;
+  return Status::OK();
+}
+
+// "columns=a,b&limit=10"; every column, the key first, when none are named.
+Result<ScanRequest> ParseScan(const HttpRequest& request) {
+  ScanRequest scan{.table = request.path_args[0]};
+  ARROW_ASSIGN_OR_RAISE(const auto pairs, ParseQuery(request.query));
+  for (const auto& [name, value] : pairs) {
+    if (name == "columns") {
+      auto& columns = scan.columns.emplace();
+      for (size_t start = 0; start <= value.size() && !value.empty();) {
+        const size_t end = std::min(value.find(',', start), value.size());
+        columns.push_back(value.substr(start, end - start));
+        start = end + 1;
+      }
+    } else if (name == "limit") {
+      const auto [end, error] =
+          std::from_chars(value.data(), value.data() + value.size(), scan.limit_rows);
+      if (error != std::errc() || end != value.data() + value.size() || scan.limit_rows < 0) {
+        return InvalidArgument("limit is a number of rows, not '" + value.substr(0, 64) + "'");
+      }
+    } else {
+      return InvalidArgument("query parameter '" + name.substr(0, 64) + "' is not known");
+    }
+  }
+  return scan;
 }
 
 HttpResponse Written(const WriteResult& result) {
   HttpResponse response = EmptyResponse(200);
   response.headers.emplace_back("Fletching-Rows", std::to_string(result.row_count));
-  response.headers.emplace_back("Fletching-Version", std::to_string(result.version));
+  response.headers.emplace_back(kVersionHeader, std::to_string(result.version));
   return response;
 }
 
@@ -140,8 +177,9 @@ Result<WriteResult> WriteWithin(int64_t decode_bytes, const HandlerContext& cont
 
 Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request) {
   ARROW_ASSIGN_OR_RAISE(KeysRequest keys, ParseKeys(context, request, api::KeysBody::kFetch));
-  if (!keys.columns.has_value()) {
-    return InvalidArgument("schema metadata 'columns' is missing; it is a JSON list of names");
+  if (!keys.columns.has_value() && !keys.all_columns) {
+    return InvalidArgument(
+        "schema metadata 'columns' is missing; it is a JSON list of names, or *");
   }
   ReadRequest read;
   read.table = request.path_args[0];
@@ -149,14 +187,38 @@ Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpReques
   read.columns = std::move(keys.columns);
   read.hits_only = !keys.dense;
   ARROW_ASSIGN_OR_RAISE(const ReadResult rows, context.engine->Read(read));
-  return RenderRows(rows, request.accept);
+  ARROW_ASSIGN_OR_RAISE(HttpResponse response, RenderRows(rows, request.accept));
+  response.headers.emplace_back(kVersionHeader, std::to_string(rows.version));
+  return response;
+}
+
+Result<HttpResponse> HandleScan(const HandlerContext& context, const HttpRequest& request) {
+  ARROW_ASSIGN_OR_RAISE(ScanRequest scan, ParseScan(request));
+  const bool arrow = Accepts(request.accept, kArrowType);
+  if (!arrow) scan.limit_rows = scan.limit_rows < 0 ? kJsonRows : scan.limit_rows;
+  if (!arrow && scan.limit_rows > kJsonRowsMax) {
+    return InvalidArgument("as JSON at most " + std::to_string(kJsonRowsMax) +
+                           " rows; ask for more with Accept: " + std::string(kArrowType));
+  }
+  ARROW_ASSIGN_OR_RAISE(auto rows, context.engine->Scan(scan));
+  if (arrow) {
+    HttpResponse response;
+    response.content_type = kArrowType;
+    response.next_piece = [pieces = std::make_shared<api::IpcStreamPieces>(std::move(rows))] {
+      return pieces->Next();
+    };
+    return response;
+  }
+  ARROW_ASSIGN_OR_RAISE(auto table, rows->ToTable());
+  ARROW_ASSIGN_OR_RAISE(auto batch, table->CombineChunksToBatch());
+  ARROW_ASSIGN_OR_RAISE(std::string text, api::RenderJsonColumns(*batch, nullptr));
+  return JsonResponse(200, std::move(text));
 }
 
 Result<HttpResponse> HandleWrite(const HandlerContext& context, const HttpRequest& request) {
   WriteRequest write;
   write.table = request.path_args[0];
-  write.ignore_extra_columns = true;  // both generations of clients send what they have
-  ARROW_ASSIGN_OR_RAISE(write.mode, ParseMode(request.query));
+  ARROW_RETURN_NOT_OK(ParseWriteQuery(request.query, &write));
   ARROW_ASSIGN_OR_RAISE(const BodyFormat format, FormatOf(request));
   if (format == BodyFormat::kJson && request.body.size_bytes > context.options.json_bytes_max) {
     return TooLarge("a JSON body may have " + api::FormatBytes(context.options.json_bytes_max) +

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -114,6 +115,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   void PrepareWrite();
   size_t SendSome(error_code* ec);
   bool Write();
+  bool StartPiece();
+  void TakePiece();
   bool FinishResponse();
   void Report();
   void ReleaseSlot();
@@ -154,6 +157,9 @@ class Session final : public std::enable_shared_from_this<Session> {
   HttpResponse response_;
   std::string head_;
   std::array<asio::const_buffer, 2> out_;
+  std::shared_ptr<arrow::Buffer> piece_;  // of an answer that comes in pieces
+  int64_t piece_count_ = 0;
+  int64_t piece_bytes_ = 0;
 };
 
 bool Session::Step() {
@@ -371,8 +377,9 @@ bool Session::ContinueWrite() {
 void Session::PrepareWrite() {
   HeadOptions options;
   if (shared_->draining.load(std::memory_order_relaxed)) close_after_ = true;
-  options.keep_alive = !close_after_;
   options.http_1_0 = reader_.head().http_1_0;
+  if (response_.next_piece != nullptr && options.http_1_0) close_after_ = true;
+  options.keep_alive = !close_after_;
   options.now_seconds = NowUnixSeconds();
   WriteResponseHead(&head_, response_, options);
   const std::string_view body = reader_.head().is_head ? std::string_view() : response_.body();
@@ -412,13 +419,58 @@ bool Session::Write() {
     }
     Moved(wrote);
   }
+  if (response_.next_piece != nullptr && !reader_.head().is_head) return StartPiece();
   return FinishResponse();
+}
+
+// Fetches the next piece on a worker, and comes back to Write with it.
+bool Session::StartPiece() {
+  phase_ = Phase::kWorking;
+  shared_->workers->Post([self = shared_from_this()]() mutable {
+    self->TakePiece();
+    Session* session = self.get();
+    asio::post(session->home_->io, [self = std::move(self)] {
+      if (self->response_.status == 0) return self->Close();
+      if (self->ContinueWrite()) self->Run();
+    });
+  });
+  return false;
+}
+
+// Leaves in `out_` what goes out next. A status of 0 says that the rest cannot be had: the client
+// sees a body that ends too early, which is the truth.
+// Threads: a worker's.
+void Session::TakePiece() {
+  Result<std::shared_ptr<arrow::Buffer>> piece = response_.next_piece();
+  if (!piece.ok()) {
+    response_.text = piece.status().message();
+    response_.status = 0;
+    return;
+  }
+  piece_ = piece.MoveValueUnsafe();
+  const bool chunked = !reader_.head().http_1_0;
+  // Every chunk but the first begins with the line end of the one before.
+  head_.assign(chunked && piece_count_ > 0 ? "\r\n" : "");
+  if (piece_ == nullptr) {
+    response_.next_piece = nullptr;
+    if (chunked) head_.append("0\r\n\r\n");
+    out_ = {asio::buffer(head_), asio::const_buffer()};
+    return;
+  }
+  ++piece_count_;
+  piece_bytes_ += piece_->size();
+  std::array<char, 20> size;
+  const auto end = std::to_chars(size.data(), size.data() + size.size(), piece_->size(), 16).ptr;
+  if (chunked) head_.append(size.data(), end).append("\r\n");
+  out_ = {asio::buffer(head_), asio::buffer(piece_->data(), static_cast<size_t>(piece_->size()))};
 }
 
 bool Session::FinishResponse() {
   Report();
   ReleaseSlot();
   response_ = HttpResponse{};
+  piece_ = nullptr;
+  piece_count_ = piece_bytes_ = 0;
   request_ = HttpRequest{};
   refusal_.reset();
   match_ = RouteMatch{};
@@ -443,7 +495,7 @@ void Session::Report() {
   const auto took = steady_clock::now() - started_;
   event.micros = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
   event.request_bytes = reader_.spool().size_bytes();
-  event.response_bytes = static_cast<int64_t>(response_.body().size());
+  event.response_bytes = piece_bytes_ + static_cast<int64_t>(response_.body().size());
   if (response_.status >= 500) event.error = response_.text;
   shared_->on_request(event);
 }
