@@ -58,6 +58,10 @@ class Engine {
   // keys). Cost: about two cache misses a key.
   Result<ReadResult> Read(const ReadRequest& request) const;
 
+  // Several reads at once, answered in their order. Every table is read as it stood at one moment:
+  // requests for the same table see the same version. Errors: as Read, of the first that fails.
+  Result<std::vector<ReadResult>> ReadMany(const std::vector<ReadRequest>& requests) const;
+
   // All live rows of one version, in no particular order, in batches of at most 64 Ki rows.
   // Lifetime: the reader pins that version; it must not outlive the engine.
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;

@@ -6,15 +6,19 @@
     db.write("docs", frame, key="doc_id")
     db.read("docs", ["a", "b"], ["score"]).to_pandas()
 
-`open` gives a `Database`; its methods are all there is to learn. Data goes in as anything that
+`open` gives a `Database`; its methods are all there is to learn, and `connect` gives a `Client` of
+a server that has them too. Data goes in as anything that
 speaks the Arrow interface (pandas, Polars, PyArrow, ...) and comes out as a `ReadResult`.
 """
 
 import os
+from typing import Any
 
 import pyarrow as _pyarrow  # noqa: F401  first: the native module uses the libraries inside it
 
-from fletching._database import Database, WriteResult
+from fletching._async_client import AsyncClient
+from fletching._client import Client
+from fletching._database import Database
 from fletching._errors import (
     AlreadyExistsError,
     BusyError,
@@ -35,14 +39,17 @@ from fletching._errors import (
 from fletching._native import Column, TableInfo, VerifyReport
 from fletching._native import Engine as _Engine
 from fletching._result import ReadResult
+from fletching._store import WriteResult
 from fletching._table import Table
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AlreadyExistsError",
+    "AsyncClient",
     "BusyError",
     "CancelledError",
+    "Client",
     "Column",
     "CorruptionError",
     "Database",
@@ -62,6 +69,8 @@ __all__ = [
     "UnsupportedError",
     "VerifyReport",
     "WriteResult",
+    "connect",
+    "connect_async",
     "open",
     "verify",
 ]
@@ -75,6 +84,20 @@ def open(path: str | os.PathLike[str], mode: str = "a") -> Database:
     there when it was opened. "a" and "w" make the folder when it is missing.
     """
     return Database(path, mode)
+
+
+def connect(url: str, **options: Any) -> Client:
+    """The tables of a server, with the calls of `open`. Connects at the first call.
+
+    url: "http://127.0.0.1:8080"; "host:port" will do.
+    options: see `Client`: timeout_ms, connect_timeout_ms, retries, idle_connections_max.
+    """
+    return Client(url, **options)
+
+
+def connect_async(url: str, **options: Any) -> AsyncClient:
+    """The same for asyncio: every call is awaited. See `AsyncClient`."""
+    return AsyncClient(url, **options)
 
 
 def verify(path: str | os.PathLike[str]) -> VerifyReport:

@@ -1,269 +1,69 @@
 """Tables in a folder, opened inside this process."""
 
 import os
+import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from fletching._errors import FletchingError, InvalidArgumentError, NotFoundError
-from fletching._frames import Source, as_source
-from fletching._keys import key_arrays
-from fletching._load import Progress, find_files, open_files, reporter
-from fletching._native import Column, Engine, TableInfo
-from fletching._result import ReadResult
-from fletching._schema import key_names, make_columns, stored_type, ttl_milliseconds
-from fletching._table import Table
+from fletching._native import Engine, TableInfo
+from fletching._store import Store
 
 
-class WriteResult(NamedTuple):
-    row_count: int  # rows given; a key that occurs twice counts twice
-    version: int  # number of the commit that shows them
+class LocalTables(Engine):
+    """The engine as a store wants it."""
+
+    def key_table(self, name: str) -> TableInfo:
+        return self.get_table(name)
 
 
-class Database:
+class Database(Store):
     """Made by `fletching.open`. Any thread may call any method at any time; long calls let other
-    threads of Python run. Close it, use it in a `with` statement, or leave it to the exit."""
+    threads of Python run. Close it, use it in a `with` statement, or leave it to the exit.
+
+    After a fork the child opens the folder again at its first call, and reads what is committed
+    then; one that wrote in the parent leaves the writing to the parent. Pickles as path and mode.
+    """
 
     def __init__(self, path: str | os.PathLike[str], mode: str = "a") -> None:
         self.path = os.fspath(path)
         self.mode = mode
-        self._engine = Engine(self.path, mode)
+        self._absolute_path = os.path.abspath(self.path)
+        self._opening = threading.Lock()
+        self._open()
+        _opened.add(self)
+
+    def _open(self) -> None:
+        self._tables: LocalTables | None = LocalTables(self._absolute_path, self.mode)
         # Also runs at the exit of the process, while threads can still be ended in order.
-        self._closer = weakref.finalize(self, self._engine.close)
+        self._closer = weakref.finalize(self, self._tables.close)
 
-    # -- tables -------------------------------------------------------------------------------
+    @property
+    def _engine(self) -> LocalTables:
+        tables = self._tables
+        if tables is not None:
+            return tables
+        with self._opening:
+            if self._tables is None:
+                self._open()
+        return self._engine
 
-    def create_table(
-        self,
-        name: str,
-        schema: Any,
-        *,
-        key: str | Sequence[str],
-        event_time: str | None = None,
-        ttl: timedelta | None = None,
-        strict: bool = True,
-    ) -> None:
-        """Makes an empty table.
-
-        schema: a pyarrow schema, or {name: dtype} with dtypes as text ("utf8", "float32",
-            "timestamp[us, UTC]", "list<float32>") or pyarrow types.
-        key: the column or columns that identify a row; never null.
-        event_time: a timestamp column; then the newest event of a key wins, not the last write.
-        ttl: rows older than this read as missing.
-        strict: False lets float64 be written to float32 columns, rounded.
-        """
-        keys = key_names(key)
-        columns = make_columns(schema, keys, strict)
-        self._engine.create_table(name, columns, keys, event_time or "", ttl_milliseconds(ttl))
-
-    def drop(self, name: str) -> None:
-        """Removes a table and its files."""
-        self._engine.drop_table(name)
-
-    def tables(self) -> list[TableInfo]:
-        """Every table, by name. A damaged one says so in `damage` and does not stop the others."""
-        return self._engine.list_tables()
-
-    def table(self, name: str) -> TableInfo:
-        return self._engine.get_table(name)
-
-    def __getitem__(self, name: str) -> Table:
-        """The table, for looking at it; KeyError when there is none."""
-        self._engine.get_table(name)
-        return Table(self, name)
-
-    def __contains__(self, name: object) -> bool:
-        return any(table.name == name for table in self.tables())
-
-    def schema(self, name: str) -> pa.Schema:
-        """The table's columns as pyarrow sees them. Key columns are those of `table(name).key`."""
-        return pa.schema(self._engine.get_table(name))
-
-    def add_column(self, name: str, column: str, dtype: Any, *, strict: bool = True) -> None:
-        """Adds a column, null in every row so far. No data is rewritten."""
-        if isinstance(dtype, pa.DataType):
-            dtype = stored_type(dtype)
-        self._engine.add_column(name, Column(column, dtype, nullable=True, strict=strict))
-
-    def widen_column(self, name: str, column: str, dtype: Any) -> None:
-        """Gives a column a wider type (int32 -> int64, float32 -> float64), rewriting no data."""
-        self._engine.widen_column(name, Column(column, dtype))
-
-    def compact(self, name: str) -> None:
-        """Merges all files of a table into one without replaced, deleted or expired rows. Happens
-        by itself as well; reads and writes go on meanwhile."""
-        self._engine.compact(name)
-
-    # -- rows ---------------------------------------------------------------------------------
-
-    def write(
-        self,
-        name: str,
-        frame: Any,
-        key: str | Sequence[str] | None = None,
-        *,
-        mode: str = "replace",
-    ) -> WriteResult:
-        """Stores all rows of `frame`, or none if anything is wrong with it; durable on return.
-
-        frame: pandas or Polars, a PyArrow table, batch or reader, a dict of columns, or anything
-            with the Arrow stream interface.
-        key: makes the table, with the frame's own types, if there is none yet.
-        mode: "replace" wants every column and replaces whole rows; "patch" keeps what the frame
-            does not name.
-        """
-        if mode not in ("replace", "patch"):
-            raise InvalidArgumentError(f"mode is 'replace' or 'patch', not '{mode}'")
-        return self._write_source(name, as_source(frame), key, mode == "patch", None)
-
-    def _write_source(
-        self,
-        name: str,
-        source: Source,
-        key: str | Sequence[str] | None,
-        patch: bool,
-        progress: Callable[[int], None] | None,
-    ) -> WriteResult:
-        is_new = key is not None and self._ensure_table(name, source, key_names(key))
-        try:
-            return self._write(name, source, patch, progress)
-        except BaseException:
-            if is_new and self._engine.get_table(name).row_count == 0:
-                self._engine.drop_table(name)  # we made it a moment ago, for these rows
-            raise
-
-    def load(
-        self,
-        name: str,
-        path: str | os.PathLike[str],
-        key: str | Sequence[str] | None = None,
-        *,
-        progress: bool | Callable[[int], None] = False,
-    ) -> WriteResult:
-        """Stores the rows of all files, or none of them; a key in several has the last one's row.
-
-        path: a Parquet, CSV or Arrow file, a folder of them, or a glob; taken by name.
-        key: as for `write`.
-        progress: True shows rows, rows/s and the time left on stderr; or a function that is called
-            with the rows so far, and may raise to end the load.
-        """
-        rows, total = open_files(find_files(path))
-        report = reporter(progress, total)
-        result = self._write_source(name, as_source(rows), key, False, report)
-        if isinstance(report, Progress):
-            report.end(result.row_count)
-        return result
-
-    def _write(
-        self, name: str, source: Source, patch: bool, progress: Callable[[int], None] | None
-    ) -> WriteResult:
-        try:
-            return WriteResult(*self._engine.write(name, source, patch, progress))
-        except FletchingError:
-            if source.failure is None:
-                raise
-            failure = source.failure
-        if isinstance(failure, pa.ArrowInvalid):
-            raise InvalidArgumentError(str(failure)) from failure
-        raise failure
-
-    def _ensure_table(self, name: str, source: Source, key: list[str]) -> bool:
-        """Whether the table was made. One that is there must have the same key."""
-        try:
-            existing = self._engine.get_table(name).key
-        except NotFoundError:
-            self.create_table(name, source.schema, key=key)
-            return True
-        if existing != key:
-            raise InvalidArgumentError(f"the key of table '{name}' is {existing}, not {key}")
-        return False
-
-    def read(
-        self,
-        name: str,
-        keys: Any,
-        columns: Sequence[str] | None = None,
-        *,
-        missing: str = "null",
-        fill: Any = None,
-    ) -> ReadResult:
-        """Values for many keys at once, one row per key in the order of the keys.
-
-        keys: a list, NumPy array, pandas or Polars series or Arrow array. If the key has several
-            columns: a list of tuples, or a dict or table with the key columns.
-        columns: those wanted, in this order; all but the key if not said.
-        missing: what a key that is not there gets: a row of nulls ("null"), no row ("drop"), or
-            the whole read a NotFoundError that names the first such key ("error").
-        fill: takes the place of nulls, whatever they come from: one value for all columns, or a
-            dict by column.
-        """
-        if missing not in ("null", "drop", "error"):
-            raise InvalidArgumentError(f"missing is 'null', 'drop' or 'error', not '{missing}'")
-        arrays = key_arrays(keys, self._engine.get_table(name))
-        wanted = None if columns is None else _column_names(columns)
-        answer = self._engine.read(name, arrays, wanted, missing == "drop")
-        result = ReadResult(answer, len(arrays[0]), fill)
-        if missing == "error" and result.found_count < len(arrays[0]):
-            raise NotFoundError(_missing_text(name, arrays, result))
-        return result
-
-    def read_matrix(
-        self,
-        name: str,
-        keys: Any,
-        columns: Sequence[str] | None = None,
-        *,
-        dtype: Any = None,
-        fill: float | None = None,
-        out: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Numbers for many keys at once, as a model eats them.
-
-        Shape: [keys, columns], row-major.
-        dtype: float32 (if not said), float64, int32 or int64. Floats round; integers must fit.
-        fill: takes the place of nulls and of keys that are not there; NaN for floats if not said.
-        out: a row-major array of that shape to write into, which then decides the dtype. A row may
-            be part of a longer one. If anything is wrong, what it holds is undefined.
-        """
-        arrays = key_arrays(keys, self._engine.get_table(name))
-        wanted = None if columns is None else _column_names(columns)
-        answer = self._engine.read(name, arrays, wanted)
-        if out is None:
-            out = np.empty((answer.row_count, answer.column_count), dtype or np.float32)
-        elif dtype is not None and np.dtype(dtype) != out.dtype:
-            raise InvalidArgumentError(f"out is of {out.dtype}, not of {np.dtype(dtype)}")
-        if not out.flags.writeable:
-            raise InvalidArgumentError("out is read-only; give an array that may be written")
-        answer.write_matrix(out, fill)
-        return out
-
-    def delete(self, name: str, keys: Any, *, event_time: datetime | None = None) -> WriteResult:
-        """Removes the rows of these keys; a key that is not there is no error. For tables with an
-        event time, an older deletion (`event_time`, now if not said) does not remove newer rows."""
-        time_us = None
-        if event_time is not None:
-            time_us = pa.scalar(event_time, pa.timestamp("us", "UTC")).value
-        arrays = key_arrays(keys, self._engine.get_table(name))
-        return WriteResult(*self._engine.delete(name, arrays, time_us))
-
-    def scan(
-        self, name: str, columns: Sequence[str] | None = None, limit: int | None = None
-    ) -> pa.RecordBatchReader:
-        """All rows as they stand now, in no particular order, batch by batch. Key columns come
-        first if no columns are named."""
-        wanted = None if columns is None else _column_names(columns)
-        rows = self._engine.scan(name, wanted, -1 if limit is None else limit)
-        return pa.RecordBatchReader.from_stream(rows)
+    def _forget(self) -> None:
+        """In a child of a fork: the engine's threads stayed behind."""
+        self._opening = threading.Lock()
+        if self._tables is None or not self._closer.alive:
+            return  # as it is: not opened here yet, or closed
+        self._closer.detach()
+        self._tables.abandon()
+        self._tables = None
+        self.mode = _mode_elsewhere(self.mode)
 
     # -- the database itself ------------------------------------------------------------------
 
     def close(self) -> None:
         """Stops background work and gives up the lock. Results stay good; further calls fail."""
+        if self._tables is None:
+            self._open()  # in a child that never used it, so that it is closed from now on
         self._closer()
 
     def __enter__(self) -> "Database":
@@ -278,22 +78,23 @@ class Database:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Database, (self.path, self.mode))
+        return (Database, (self._absolute_path, _mode_elsewhere(self.mode)))
 
     def __repr__(self) -> str:
         return f"fletching.open({self.path!r}, mode={self.mode!r})"
 
 
-def _missing_text(name: str, arrays: list[pa.Array], result: ReadResult) -> str:
-    first = int(np.argmin(result.found))
-    key = [array[first].as_py() for array in arrays]
-    count = len(result.found) - result.found_count
-    shown = key[0] if len(key) == 1 else tuple(key)
-    others = f" and {count - 1} more" if count > 1 else ""
-    return f"table '{name}' has no key {shown!r} (position {first}){others}"
+def _mode_elsewhere(mode: str) -> str:
+    """For another process: one that insists on writing would only find that we do already."""
+    return "a" if mode == "w" else mode
 
 
-def _column_names(columns: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    if isinstance(columns, str):
-        raise InvalidArgumentError(f"columns is a single name; give a list: [{columns!r}]")
-    return list(columns)
+_opened: "weakref.WeakSet[Database]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for database in list(_opened):
+        database._forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -75,11 +75,6 @@ class Answer:
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
 
-class RowStream:
-    """Rows of a scan, to be taken once."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
-
 class VerifyReport:
     """What a check of every byte has found."""
 
@@ -91,6 +86,17 @@ class VerifyReport:
     def damage(self) -> list[str]: ...
     @property
     def orphans(self) -> list[str]: ...
+
+class RowBatch:
+    """One batch of a scan."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
+
+class RowStream:
+    """Rows of a scan, to be taken once."""
+
+    def __arrow_c_schema__(self) -> object: ...
+    def next_batch(self) -> RowBatch | None: ...
 
 class Engine:
     """Tables in one folder."""
@@ -116,6 +122,12 @@ class Engine:
     def read(
         self, table: str, keys: list, columns: Sequence[str] | None = None, hits_only: bool = False
     ) -> Answer: ...
+    def read_many(self, reads: Sequence[tuple]) -> list[Answer]:
+        """reads: of (table, keys, columns, hits_only)."""
+
+    def abandon(self) -> None:
+        """After a fork, in the child: forget this engine."""
+
     def scan(
         self, table: str, columns: Sequence[str] | None = None, limit_rows: int = -1
     ) -> RowStream: ...
@@ -126,6 +138,75 @@ class Engine:
     @staticmethod
     def verify(path: str) -> VerifyReport: ...
 
+class Call:
+    """A request to a server and its answer."""
+
+    def run(self) -> None:
+        """Waits until it is done."""
+
+    def advance(self) -> str:
+        """
+        Goes on without waiting. -> "done", or what to wait for: "read" or "write".
+        """
+
+    @property
+    def began(self) -> bool:
+        """Whether a byte of the request has left."""
+
+    @property
+    def safe_to_repeat(self) -> bool: ...
+    def restart(self) -> None:
+        """After an error, if it had not begun: run it again."""
+
+    @property
+    def descriptor(self) -> int: ...
+    @property
+    def timeout_seconds(self) -> float: ...
+    def raise_timed_out(self) -> None: ...
+    def text(self) -> bytes: ...
+    def written(self) -> tuple[int, int]:
+        """-> (rows given, commit number)"""
+
+    def answer(self, key_count: int, hits_only: bool) -> Answer: ...
+    @property
+    def body_range(self) -> tuple[int, int]:
+        """(address, bytes) of the received body."""
+
+class Remote:
+    """A server, and connections to it."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        connect_timeout_ms: int,
+        timeout_ms: int,
+        idle_connections_max: int,
+    ) -> None: ...
+    @property
+    def where(self) -> str: ...
+    def start(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        content_type: str = "",
+        safe_to_repeat: bool = True,
+    ) -> Call: ...
+    def start_fetch(
+        self, target: str, names: Sequence[str], keys: list, columns: Sequence[str] | None = None
+    ) -> Call: ...
+    def start_delete(
+        self, target: str, names: Sequence[str], keys: list, event_time_us: int | None = None
+    ) -> Call: ...
+    def start_write(self, target: str, source: object, progress: Callable | None = None) -> Call:
+        """
+        progress: called now and then with the rows taken so far; may raise to end it.
+        """
+
+    def scan(self, target: str) -> RowStream: ...
+
+def read_table_info(json: bytes) -> TableInfo: ...
 def error_table() -> list:
     """
     (code, HTTP status, name of the Python exception) of every error, for tests.

@@ -11,38 +11,38 @@ from fletching._native import TableInfo
 from fletching._result import ReadResult
 
 if TYPE_CHECKING:
-    from fletching._database import Database
+    from fletching._store import Store
 
 
 class Table:
     """A name and the database it is in; holds nothing, so it never goes stale."""
 
-    def __init__(self, database: "Database", name: str) -> None:
-        self._database = database
+    def __init__(self, store: "Store", name: str) -> None:
+        self._store = store
         self.name = name
 
     @property
     def info(self) -> TableInfo:
         """Key, columns, bytes on disk, version."""
-        return self._database.table(self.name)
+        return self._store.table(self.name)
 
     @property
     def schema(self) -> pa.Schema:
-        return self._database.schema(self.name)
+        return self._store.schema(self.name)
 
     @property
     def count(self) -> int:
         """Rows that a scan would give. Reads the key columns of all of them; `info.row_count` is an
         upper bound that costs nothing."""
-        return sum(batch.num_rows for batch in self._database.scan(self.name, self.info.key[:1]))
+        return sum(batch.num_rows for batch in self._store.scan(self.name, self.info.key[:1]))
 
     def read(self, keys: Any, columns: Sequence[str] | None = None, **options: Any) -> ReadResult:
         """As `Database.read`."""
-        return self._database.read(self.name, keys, columns, **options)
+        return self._store.read(self.name, keys, columns, **options)
 
     def head(self, row_count: int = 10) -> pa.Table:
         """Some rows, in no particular order. Key columns come first."""
-        return self._database.scan(self.name, limit=row_count).read_all()
+        return self._store.scan(self.name, limit=row_count).read_all()
 
     def scan(
         self, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
@@ -53,14 +53,14 @@ class Table:
             not name columns that are wanted.
         """
         if filter is None:
-            return self._database.scan(self.name, columns)
+            return self._store.scan(self.name, columns)
         if not isinstance(filter, pc.Expression):
             raise InvalidArgumentError(
                 "filter is a pyarrow.compute expression, as pc.field('score') > 0.5, not "
                 f"{type(filter).__name__}"
             )
-        wanted = self._database.scan(self.name, columns, limit=0).schema
-        rows = self._database.scan(self.name, self.schema.names)
+        wanted = self._store.scan(self.name, columns, limit=0).schema
+        rows = self._store.scan(self.name, self.schema.names)
 
         def kept() -> Iterator[pa.RecordBatch]:
             for batch in rows:

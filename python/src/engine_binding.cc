@@ -18,8 +18,10 @@
 #include "fletching/engine.h"
 
 #include "python/src/arrow_bridge.h"
+#include "python/src/aside.h"
 #include "python/src/errors.h"
 #include "python/src/matrix.h"
+#include "python/src/row_stream.h"
 
 namespace nb = nanobind;
 
@@ -27,6 +29,9 @@ namespace fletching::python {
 namespace {
 
 using Columns = std::optional<std::vector<std::string>>;
+// A read of more keys than this may take longer than a user waits after Ctrl-C.
+constexpr int64_t kLongReadKeys = 1'000'000;
+
 using RowsAndVersion = std::pair<int64_t, uint64_t>;
 
 // Runs `call` without the GIL, then raises its error or returns its value.
@@ -75,15 +80,6 @@ class OwningReader final : public arrow::RecordBatchReader {
   std::shared_ptr<arrow::RecordBatchReader> reader_;
 };
 
-struct RowStream {
-  std::shared_ptr<arrow::RecordBatchReader> reader;
-
-  nb::object Export(const nb::object&) {
-    if (reader == nullptr) Raise(InvalidArgument("these rows were read already; scan again"));
-    return ExportStream(std::exchange(reader, nullptr));
-  }
-};
-
 class PythonEngine {
  public:
   PythonEngine(const std::string& path, const std::string& mode) {
@@ -103,7 +99,10 @@ class PythonEngine {
   }
 
   void Close() {
-    WithoutGil([&] { return engine_->Close(); });
+    WithoutGil([&] {
+      WaitForAside();
+      return engine_->Close();
+    });
   }
 
   void CreateTable(const std::string& name, std::vector<ColumnSchema> columns,
@@ -167,13 +166,41 @@ class PythonEngine {
     request.keys = ImportKeys(keys);
     request.columns = std::move(columns);
     request.hits_only = hits_only;
-    return WithoutGil([&] { return engine_->Read(request); });
+    const bool is_long = !request.keys.empty() && request.keys[0]->length() > kLongReadKeys;
+    const auto read = [engine = engine_, request = std::move(request)] {
+      return engine->Read(request);
+    };
+    if (is_long) return RunAside<ReadResult>(read);
+    return WithoutGil(read);
   }
+
+  std::vector<ReadResult> ReadMany(const std::vector<nb::tuple>& reads) const {
+    std::vector<ReadRequest> requests;
+    int64_t key_count = 0;
+    for (const nb::tuple& read : reads) {
+      ReadRequest request;
+      request.table = nb::cast<std::string>(read[0]);
+      request.keys = ImportKeys(nb::cast<nb::list>(read[1]));
+      request.columns = nb::cast<Columns>(read[2]);
+      request.hits_only = nb::cast<bool>(read[3]);
+      if (!request.keys.empty()) key_count += request.keys[0]->length();
+      requests.push_back(std::move(request));
+    }
+    const auto read = [engine = engine_, requests = std::move(requests)] {
+      return engine->ReadMany(requests);
+    };
+    if (key_count > kLongReadKeys) return RunAside<std::vector<ReadResult>>(read);
+    return WithoutGil(read);
+  }
+
+  // In a child of a fork: the engine's threads are not here, so nothing of it may run again, not
+  // even its end.
+  void Abandon() { new std::shared_ptr<Engine>(std::move(engine_)); }
 
   RowStream Scan(const std::string& table, Columns columns, int64_t limit_rows) const {
     const ScanRequest request{table, std::move(columns), limit_rows};
     auto reader = WithoutGil([&] { return engine_->Scan(request); });
-    return {std::make_shared<OwningReader>(engine_, std::move(reader))};
+    return RowStream(std::make_shared<OwningReader>(engine_, std::move(reader)));
   }
 
   void AddColumn(const std::string& table, const ColumnSchema& column) {
@@ -185,7 +212,10 @@ class PythonEngine {
   }
 
   void Compact(const std::string& table) {
-    WithoutGil([&] { return engine_->Compact(table); });
+    RunAside<bool>([engine = engine_, table]() -> Result<bool> {
+      ARROW_RETURN_NOT_OK(engine->Compact(table));
+      return true;
+    });
   }
 
   void Flush(const std::string& table) {
@@ -246,8 +276,6 @@ void BindAnswers(nb::module_& module) {
           "__arrow_c_array__",
           [](const ReadResult& self, const nb::object&) { return ExportBatch(*self.batch); },
           nb::arg("requested_schema") = nb::none());
-  nb::class_<RowStream>(module, "RowStream", "Rows of a scan, to be taken once.")
-      .def("__arrow_c_stream__", &RowStream::Export, nb::arg("requested_schema") = nb::none());
   nb::class_<VerifyReport>(module, "VerifyReport", "What a check of every byte has found.")
       .def_ro("file_count", &VerifyReport::file_count)
       .def_ro("checked_bytes", &VerifyReport::checked_bytes)
@@ -259,6 +287,7 @@ void BindAnswers(nb::module_& module) {
 
 void BindEngine(nb::module_& module) {
   BindAnswers(module);
+  BindRowStream(module);
   nb::class_<PythonEngine>(module, "Engine", "Tables in one folder.")
       .def(nb::init<const std::string&, const std::string&>(), nb::arg("path"), nb::arg("mode"))
       .def("close", &PythonEngine::Close)
@@ -275,6 +304,9 @@ void BindEngine(nb::module_& module) {
            nb::arg("event_time_us") = nb::none())
       .def("read", &PythonEngine::Read, nb::arg("table"), nb::arg("keys"),
            nb::arg("columns") = nb::none(), nb::arg("hits_only") = false)
+      .def("read_many", &PythonEngine::ReadMany, nb::arg("reads"),
+           "reads: of (table, keys, columns, hits_only).")
+      .def("abandon", &PythonEngine::Abandon, "After a fork, in the child: forget this engine.")
       .def("scan", &PythonEngine::Scan, nb::arg("table"), nb::arg("columns") = nb::none(),
            nb::arg("limit_rows") = -1)
       .def("add_column", &PythonEngine::AddColumn, nb::arg("table"), nb::arg("column"))

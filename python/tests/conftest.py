@@ -50,6 +50,12 @@ def serving(folder):
         server.communicate(timeout=30)
 
 
+@pytest.fixture
+def serve():
+    """`with serve(folder) as http`: a server of the test's own."""
+    return serving
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     if not SERVER:

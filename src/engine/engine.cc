@@ -369,6 +369,26 @@ Result<ReadResult> Engine::Read(const ReadRequest& request) const {
   return table->Read(request);
 }
 
+Result<std::vector<ReadResult>> Engine::ReadMany(const std::vector<ReadRequest>& requests) const {
+  // Everything is pinned before anything is read.
+  std::map<std::string_view,
+           std::pair<std::shared_ptr<table::Table>, table::Pinned<table::Version>>>
+      pinned;
+  for (const ReadRequest& request : requests) {
+    if (pinned.contains(request.table)) continue;
+    ARROW_ASSIGN_OR_RAISE(auto table, impl_->Find(request.table));
+    auto version = table->PinVersion();
+    pinned.emplace(request.table, std::pair(std::move(table), std::move(version)));
+  }
+  std::vector<ReadResult> results;
+  for (const ReadRequest& request : requests) {
+    const auto& [table, version] = pinned.at(request.table);
+    ARROW_ASSIGN_OR_RAISE(ReadResult result, table->ReadAt(*version, request));
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
 Result<std::shared_ptr<arrow::RecordBatchReader>> Engine::Scan(const ScanRequest& request) const {
   ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
   return table->Scan(request);

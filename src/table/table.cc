@@ -76,13 +76,12 @@ class ScanReader final : public arrow::RecordBatchReader {
 
 }  // namespace
 
-Result<ReadResult> Table::Read(const ReadRequest& request) const {
-  const Pinned<Version> version = PinVersion();
-  const TableState& state = *version->state;
+Result<ReadResult> Table::ReadAt(const Version& version, const ReadRequest& request) const {
+  const TableState& state = *version.state;
   ARROW_ASSIGN_OR_RAISE(const Projection projection, Projection::Make(state, request.columns));
   ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
                         PrepareKeys(state, *context_.caster, request.keys));
-  return ReadVersion(*version, keys, projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
+  return ReadVersion(version, keys, projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> Table::Scan(const ScanRequest& request) const {

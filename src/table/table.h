@@ -55,7 +55,11 @@ class Table {
   static Result<std::shared_ptr<Table>> Open(const TableContext& context, const std::string& folder,
                                              bool is_writer);
 
-  Result<ReadResult> Read(const ReadRequest& request) const;
+  Result<ReadResult> Read(const ReadRequest& request) const {
+    return ReadAt(*PinVersion(), request);
+  }
+  // Of a version of this table that the caller has pinned.
+  Result<ReadResult> ReadAt(const Version& version, const ReadRequest& request) const;
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
   Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
   Result<WriteResult> Delete(const DeleteRequest& request);

@@ -1,0 +1,309 @@
+"""The tables of a server, with the calls of an embedded database."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import pyarrow as pa
+
+from fletching._errors import (
+    BusyError,
+    FletchingError,
+    InvalidArgumentError,
+    UnavailableError,
+    UnsupportedError,
+)
+from fletching._frames import Source
+from fletching._native import Answer, Call, Column, Remote, RowStream, TableInfo, read_table_info
+from fletching._store import Store
+
+T = TypeVar("T")
+
+DEFAULT_PORT = 8080
+
+
+class Client(Store):
+    """Made by `fletching.connect`. Any thread may call any method at any time; calls of several
+    threads use a connection each. Connections are kept between calls, and none is shared with a
+    parent or child of a fork. Pickles as URL and options.
+
+    timeout_ms: how long nothing may move on a connection before a call gives up with DeadlineError.
+        A long answer that keeps coming takes as long as it takes.
+    connect_timeout_ms: how long to wait for a connection.
+    retries: how often a call is tried again after the server was too busy or not there. A call that
+        changes something is only sent again if nothing of it can have been done.
+    idle_connections_max: connections kept between calls.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_ms: int = 30_000,
+        connect_timeout_ms: int = 5_000,
+        retries: int = 3,
+        idle_connections_max: int = 16,
+    ) -> None:
+        self.url = url
+        self._options = {
+            "timeout_ms": timeout_ms,
+            "connect_timeout_ms": connect_timeout_ms,
+            "retries": retries,
+            "idle_connections_max": idle_connections_max,
+        }
+        self._tables = RemoteTables(url, **self._options)
+
+    @property
+    def _engine(self) -> "RemoteTables":
+        return self._tables
+
+    def close(self) -> None:
+        """Closes the connections. Results stay good; further calls fail."""
+        self._tables.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_connect, (self.url, self._options))
+
+    def __repr__(self) -> str:
+        return f"fletching.connect({self.url!r})"
+
+
+def _connect(url: str, options: dict[str, Any]) -> Client:
+    return Client(url, **options)
+
+
+class RemoteTables:
+    """A server as a store wants it. `start_*` begin a call, for whoever drives it otherwise."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_ms: int,
+        connect_timeout_ms: int,
+        retries: int,
+        idle_connections_max: int,
+    ) -> None:
+        host, port, self._prefix = parse_url(url)
+        self._retries = retries
+        self._known: dict[str, TableInfo] = {}  # for their keys, which never change
+        self._open_remote: Remote | None = Remote(
+            host, port, connect_timeout_ms, timeout_ms, idle_connections_max
+        )
+
+    @property
+    def _remote(self) -> Remote:
+        remote = self._open_remote
+        if remote is None:
+            raise InvalidArgumentError("this client is closed; connect again")
+        return remote
+
+    def close(self) -> None:
+        self._open_remote = None
+
+    # -- tables -------------------------------------------------------------------------------
+
+    def create_table(
+        self, name: str, columns: list[Column], key: list[str], event_time: str, ttl_ms: int
+    ) -> None:
+        described: dict[str, Any] = {column.name: _column_json(column, key) for column in columns}
+        schema: dict[str, Any] = {"columns": described}
+        if event_time:
+            schema["event_time"] = event_time
+        if ttl_ms:
+            schema["ttl"] = ttl_ms
+        self._ask("PUT", self.target(name), schema)
+        self._known.pop(name, None)
+
+    def drop_table(self, name: str) -> None:
+        self._known.pop(name, None)
+        self._ask("DELETE", self.target(name))
+
+    def get_table(self, name: str) -> TableInfo:
+        info = read_table_info(self._ask("GET", self.target(name)))
+        self._known[name] = info
+        return info
+
+    def key_table(self, name: str) -> TableInfo:
+        return self._known.get(name) or self.get_table(name)
+
+    def known_table(self, name: str) -> TableInfo | None:
+        return self._known.get(name)
+
+    def list_tables(self) -> list[TableInfo]:
+        names = json.loads(self._ask("GET", f"{self._prefix}/api/v1/table"))
+        return [self.get_table(name) for name in sorted(names)]
+
+    def add_column(self, table: str, column: Column) -> None:
+        described = {"name": column.name, **_column_json(column, [])}
+        del described["key"]
+        self._ask("POST", self.target(table, "/columns"), described)
+
+    def widen_column(self, table: str, column: Column) -> None:
+        target = self.target(table, f"/columns/{quote(column.name, safe='')}")
+        self._ask("PATCH", target, {"dtype": column.dtype})
+
+    def compact(self, table: str) -> None:
+        self._ask("POST", self.target(table, "/compact"))
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def write(
+        self, table: str, source: Source, patch: bool, progress: Callable[[int], None] | None
+    ) -> tuple[int, int]:
+        return self._run(lambda: self.start_write(table, source, patch, progress), Call.written)
+
+    def delete(
+        self, table: str, keys: list[pa.Array], event_time_us: int | None
+    ) -> tuple[int, int]:
+        with self.forgetting(table):
+            return self._run(lambda: self.start_delete(table, keys, event_time_us), Call.written)
+
+    def read(
+        self, table: str, keys: list[pa.Array], columns: list[str] | None, hits_only: bool
+    ) -> Answer:
+        count = len(keys[0])
+        with self.forgetting(table):
+            return self._run(
+                lambda: self.start_read(table, keys, columns),
+                lambda call: call.answer(count, hits_only),
+            )
+
+    def read_many(
+        self, reads: list[tuple[str, list[pa.Array], list[str] | None, bool]]
+    ) -> list[Answer]:
+        for _ in range(100):
+            answers = [self.read(*read) for read in reads]
+            seen: dict[str, int] = {}
+            if all(
+                seen.setdefault(read[0], answer.version) == answer.version
+                for read, answer in zip(reads, answers, strict=True)
+            ):
+                return answers
+        raise UnavailableError("a table that is read twice changes too fast to read one version")
+
+    def scan(self, table: str, columns: list[str] | None, limit_rows: int) -> RowStream:
+        query = {} if columns is None else {"columns": ",".join(columns)}
+        if limit_rows >= 0:
+            query["limit"] = str(limit_rows)
+        target = self.target(table, "/rows") + (f"?{urlencode(query)}" if query else "")
+        return self._remote.scan(target)
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def target(self, table: str, rest: str = "") -> str:
+        return f"{self._prefix}/api/v1/table/{quote(table, safe='')}{rest}"
+
+    def start_read(self, table: str, keys: list[pa.Array], columns: list[str] | None) -> Call:
+        names = self.key_table(table).key
+        return self._remote.start_fetch(self.target(table, "/fetch"), names, keys, columns)
+
+    def start_delete(self, table: str, keys: list[pa.Array], event_time_us: int | None) -> Call:
+        names = self.key_table(table).key
+        return self._remote.start_delete(self.target(table, "/delete"), names, keys, event_time_us)
+
+    def start_write(
+        self,
+        table: str,
+        source: Source,
+        patch: bool,
+        progress: Callable[[int], None] | None,
+    ) -> Call:
+        query = "?extra_columns=error" + ("&mode=patch" if patch else "")
+        target = self.target(table, "/write") + query
+        return self._remote.start_write(target, source, progress)
+
+    def _ask(self, method: str, target: str, body: Any = None) -> bytes:
+        data = None if body is None else json.dumps(body).encode()
+        content_type = "" if body is None else "application/json"
+        safe = method == "GET"
+        return self._run(
+            lambda: self._remote.start(method, target, data, content_type, safe),
+            Call.text,
+        )
+
+    def _run(self, start: Callable[[], Call], take: Callable[[Call], T]) -> T:
+        call = start()
+        for delay in self.delays():
+            try:
+                call.run()
+                return take(call)
+            except (BusyError, UnavailableError) as error:
+                if delay is None or not may_repeat(call, error):
+                    raise
+            time.sleep(delay)
+            call = renewed(call, start)
+        raise AssertionError("the last delay is None")
+
+    def delays(self) -> Iterator[float | None]:
+        """Seconds between tries, longer and longer and never quite the same; then None."""
+        for number in range(self._retries):
+            yield random.uniform(0.5, 1.0) * 0.1 * 2**number
+        yield None
+
+    def forgetting(self, table: str) -> "_Forgetting":
+        return _Forgetting(self._known, table)
+
+
+class _Forgetting:
+    """A table may be dropped and made again with another key; what failed is not trusted twice."""
+
+    def __init__(self, known: dict[str, TableInfo], table: str) -> None:
+        self._known, self._table = known, table
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, FletchingError):
+            self._known.pop(self._table, None)
+
+
+def may_repeat(call: Call, error: FletchingError) -> bool:
+    """Whether nothing can have been done, or doing it twice is the same."""
+    return isinstance(error, BusyError) or call.safe_to_repeat or not call.began
+
+
+def renewed(call: Call, start: Callable[[], Call]) -> Call:
+    if not call.began:
+        call.restart()  # the rows of a write can be taken only once
+        return call
+    return start()
+
+
+def parse_url(url: str) -> tuple[str, int, str]:
+    """-> host, port, path before the API's own."""
+    text = url if "://" in url else f"http://{url}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port or DEFAULT_PORT
+    except ValueError as error:
+        raise InvalidArgumentError(f"'{url}' is no URL of a server: {error}") from None
+    if parts.scheme == "https":
+        raise UnsupportedError(
+            "https is not spoken yet; use http inside your network, or a proxy that ends TLS"
+        )
+    if parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
+        raise InvalidArgumentError(
+            f"'{url}' is no URL of a server; give one like http://127.0.0.1:8080"
+        )
+    return parts.hostname, port, parts.path.rstrip("/")
+
+
+def _column_json(column: Column, key: list[str]) -> dict[str, Any]:
+    is_key = column.name in key
+    return {
+        "dtype": column.dtype,
+        "nullable": column.nullable and not is_key,
+        "key": is_key,
+        "strict": column.strict,
+    }
