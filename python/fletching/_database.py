@@ -15,6 +15,8 @@ from fletching._frames import Source, as_source
 from fletching._keys import key_arrays
 from fletching._load import Progress, find_files, open_files, reporter
 from fletching._native import Column, Engine, TableInfo
+from fletching._redis import RedisLoad, load_redis
+from fletching._redis_source import RedisSource
 from fletching._result import ReadResult
 from fletching._schema import key_names, make_columns, stored_type, ttl_milliseconds
 from fletching._table import Table
@@ -158,6 +160,26 @@ class Database:
         if isinstance(report, Progress):
             report.end(result.row_count)
         return result
+
+    def load_redis(
+        self,
+        name: str,
+        source: RedisSource,
+        *,
+        check_count: int = 1000,
+        restart: bool = False,
+        progress: bool | Callable[[int], None] = False,
+    ) -> RedisLoad:
+        """Stores rows of a Redis, batch by batch; makes the table if there is none.
+
+        source: `fletching.RedisSource` says which rows, and how they lie there.
+        check_count: so many keys are read again at the end, from both sides, and compared.
+        restart: begin anew where a load was left unfinished; otherwise the same call goes on.
+        progress: as for `load`.
+        """
+        return load_redis(
+            self, name, source, check_count=check_count, restart=restart, progress=progress
+        )
 
     def _write(
         self, name: str, source: Source, patch: bool, progress: Callable[[int], None] | None
