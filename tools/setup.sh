@@ -24,9 +24,9 @@ requirements=requirements-build.txt
 venv=.venv
 case "$level" in
   build) ;;
-  dev) requirements=requirements-dev.txt ;;
-  fuzz) requirements=requirements-dev.txt; packages+=(clang-16 libclang-rt-16-dev) ;;
-  bench) requirements=requirements-dev.txt; packages+=(nginx-light) ;;
+  dev) requirements=requirements-dev.txt; packages+=(redis-server) ;;
+  fuzz) requirements=requirements-dev.txt; packages+=(redis-server clang-16 libclang-rt-16-dev) ;;
+  bench) requirements=requirements-dev.txt; packages+=(redis-server nginx-light) ;;
   murr019) requirements=requirements-murr019.txt; venv=.venv-murr019 ;;
   *) echo "setup: do not know '$level'; see the top of tools/setup.sh" >&2; exit 2 ;;
 esac

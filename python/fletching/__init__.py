@@ -38,6 +38,8 @@ from fletching._errors import (
 )
 from fletching._native import Column, TableInfo, VerifyReport
 from fletching._native import Engine as _Engine
+from fletching._redis import RedisLoad
+from fletching._redis_source import RedisSource
 from fletching._result import ReadResult
 from fletching._store import WriteResult
 from fletching._table import Table
@@ -60,6 +62,8 @@ __all__ = [
     "LockedError",
     "NotFoundError",
     "ReadResult",
+    "RedisLoad",
+    "RedisSource",
     "SchemaMismatchError",
     "StorageFullError",
     "Table",

@@ -12,18 +12,38 @@ from typing import Any
 import pyarrow as pa
 
 import fletching
-from fletching._load import FORMATS
+from fletching import _bench, _cli_load, _completion
 
 EPILOG = """\
 examples:
   fletching load features docs 'exports/*.parquet' --key doc_id
+  fletching load features users redis://localhost --layout hash --match 'user:*'
   fletching tables features
   fletching head features docs
   fletching get features docs a b c --columns score,clicks
   fletching serve --data-dir features
 
-Exit status: 0 all is well, 1 damage or a key that is not there, 2 an error that stderr names.
+`fletching COMMAND --help` has more of them.
+
+Exit status: 0 all is well, 1 damage, a difference or a key that is not there, 2 an error that
+stderr names, 130 Ctrl-C.
 """
+
+# Commands for which a folder that is not there is a mistake, not one to be made.
+MUST_EXIST = ("tables", "head", "get", "compact", "verify")
+
+# At the end of each command's help.
+EXAMPLES = {
+    "load": _cli_load.EXAMPLES,
+    "tables": "  fletching tables features\n  fletching tables features --json | jq '.[].name'",
+    "head": "  fletching head features docs -n 3\n  fletching head features docs --json",
+    "get": "  fletching get features docs a b c --columns score,clicks\n"
+    "  fletching get features weather JFK,2013-01-01T05:00:00Z      # a key of two columns",
+    "compact": "  fletching compact features docs",
+    "verify": "  fletching verify features && echo sound",
+    "bench": _bench.EXAMPLES,
+    "completion": _completion.EXAMPLES,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,12 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return serve(given[1:])
     options = _parser().parse_args(given)
     try:
+        if options.command in MUST_EXIST:
+            _check_folder(options.path)
         return options.run(options)
     except fletching.FletchingError as error:
         print(f"fletching: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("fletching: interrupted; nothing was written in part", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        left = str(stop) or "nothing was written in part"
+        print(f"\nfletching: interrupted; {left}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # head, less: whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -54,19 +77,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fletching {fletching.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[Any], int], text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    def bare(name: str, run: Callable[[Any], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"examples:\n{EXAMPLES[name]}\n" if name in EXAMPLES else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         added.set_defaults(run=run)
+        return added
+
+    def command(name: str, run: Callable[[Any], int], text: str) -> argparse.ArgumentParser:
+        added = bare(name, run, text)
         added.add_argument("path", help="the data folder")
         added.add_argument("--json", action="store_true", help="answer in JSON, for programs")
         return added
 
-    load = command("load", _load, "put files into a table, all rows of them or none")
-    load.add_argument("table")
-    load.add_argument("source", help=f"a file, folder or glob of {', '.join(FORMATS)}")
-    load.add_argument("--key", help="key column, several with commas; makes the table if needed")
-    load.add_argument("--quiet", action="store_true", help="no progress on stderr")
-
+    _cli_load.add_arguments(command("load", _cli_load.run, "put files or a Redis into a table"))
     command("tables", _tables, "list tables: rows, bytes, key")
 
     head = command("head", _head, "show some rows of a table, in no particular order")
@@ -82,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     compact.add_argument("table")
 
     command("verify", _verify, "check every checksum of every file in a folder")
+    _bench.add_arguments(bare("bench", _bench.run, "measure loads and reads on this machine"))
+
+    def completion(options: argparse.Namespace) -> int:
+        sys.stdout.write(_completion.script(parser, options.shell))
+        return 0
+
+    _completion.add_arguments(bare("completion", completion, "print a completion script"))
     commands.add_parser("serve", help="run fletchingd; what follows goes to it", add_help=False)
     return parser
 
@@ -105,15 +140,13 @@ def find_server() -> str | None:
     )
 
 
-def _load(options: argparse.Namespace) -> int:
-    key = options.key.split(",") if options.key else None
-    with fletching.open(options.path) as db:
-        result = db.load(options.table, options.source, key, progress=not options.quiet)
-    if options.json:
-        print(json.dumps({"rows": result.row_count, "version": result.version}))
-    else:
-        print(f"{result.row_count:,} rows in table '{options.table}', version {result.version}")
-    return 0
+def _check_folder(path: str) -> None:
+    if not os.path.isdir(path):
+        raise fletching.NotFoundError(f"data folder '{path}' does not exist")
+    if not os.path.exists(os.path.join(path, "tables")):
+        raise fletching.NotFoundError(
+            f"'{path}' is no data folder: it has no folder 'tables'. Is it one above or below?"
+        )
 
 
 def _tables(options: argparse.Namespace) -> int:

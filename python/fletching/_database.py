@@ -3,10 +3,13 @@
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from fletching._native import Engine, TableInfo
+from fletching._redis import RedisLoad, load_redis
+from fletching._redis_source import RedisSource
 from fletching._store import Store
 
 
@@ -57,6 +60,26 @@ class Database(Store):
         self._tables.abandon()
         self._tables = None
         self.mode = _mode_elsewhere(self.mode)
+
+    def load_redis(
+        self,
+        name: str,
+        source: RedisSource,
+        *,
+        check_count: int = 1000,
+        restart: bool = False,
+        progress: bool | Callable[[int], None] = False,
+    ) -> RedisLoad:
+        """Stores rows of a Redis, batch by batch; makes the table if there is none.
+
+        source: `fletching.RedisSource` says which rows, and how they lie there.
+        check_count: so many keys are read again at the end, from both sides, and compared.
+        restart: begin anew where a load was left unfinished; otherwise the same call goes on.
+        progress: as for `load`.
+        """
+        return load_redis(
+            self, name, source, check_count=check_count, restart=restart, progress=progress
+        )
 
     # -- the database itself ------------------------------------------------------------------
 

@@ -91,12 +91,18 @@ class Progress:
     """One line that says how many rows, how fast, and how long it may still take."""
 
     def __init__(self, total: int | None, out: TextIO | None = None) -> None:
-        self._total = total
+        self.total = total
         self._out = out or sys.stderr
         self._started = time.monotonic()
+        self._done = 0
         self._next = 0.0
         # A terminal's line is written over; a log gets a line now and then.
         self._is_terminal = self._out.isatty()
+
+    def begin(self, done: int) -> None:
+        """Rows that an earlier run has done count as done, but not as fast."""
+        self._done = done
+        self._started = time.monotonic()
 
     def __call__(self, row_count: int) -> None:
         now = time.monotonic()
@@ -110,11 +116,11 @@ class Progress:
             self._out.write("\n")
 
     def line(self, row_count: int, seconds: float) -> str:
-        rate = row_count / seconds if seconds > 0 else 0.0
+        rate = (row_count - self._done) / seconds if seconds > 0 else 0.0
         text = f"{row_count:,} rows, {rate:,.0f} rows/s"
-        if self._total and 0 < row_count < self._total:
-            left = (self._total - row_count) / rate if rate else 0.0
-            return f"{100 * row_count // self._total:3d} %  {text}, {_duration(left)} left"
+        if self.total and 0 < row_count < self.total:
+            left = (self.total - row_count) / rate if rate else 0.0
+            return f"{100 * row_count // self.total:3d} %  {text}, {_duration(left)} left"
         return f"{text}, {_duration(seconds)}"
 
     def _write(self, line: str) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
+import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
 
@@ -70,3 +73,64 @@ def http(server):
     for name in json.loads(server("GET", "/api/v1/table")[1]):
         server("DELETE", f"/api/v1/table/{name}")
     return server
+
+
+class RedisServer:
+    """A real redis-server: free port, own folder, ended by its pid."""
+
+    def __init__(self, folder, *options):
+        program = shutil.which("redis-server")
+        if program is None:
+            pytest.fail("redis-server is not here: tools/setup.sh dev installs it")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1"]
+        self._command += ["--dir", str(folder), "--save", "", *options]
+        self.start()
+
+    def start(self):
+        redis = pytest.importorskip("redis")
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        self.client = redis.Redis(port=self.port, protocol=2)
+        for _ in range(600):
+            try:
+                self.client.ping()
+                return
+            except redis.AuthenticationError:
+                return
+            except redis.ConnectionError:
+                time.sleep(0.05)
+        pytest.fail(f"redis-server does not answer on port {self.port}")
+
+    def stop(self):
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(30)
+
+    def put_users(self, count):
+        """user:0, user:1, ...: a hash each."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for at in range(count):
+                pipe.hset(f"user:{at}", mapping={"age": at % 90, "score": at / 7, "name": f"n{at}"})
+            pipe.execute()
+
+
+@pytest.fixture
+def start_redis(tmp_path):
+    """A function that starts one, with options of redis-server."""
+    started = []
+
+    def start(*options):
+        started.append(RedisServer(tmp_path, *options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def redis_server(start_redis):
+    return start_redis()
