@@ -75,6 +75,13 @@ class Answer:
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
 
+def write_matrix(
+    batch: object,
+    out: Annotated[NDArray, dict(shape=(None, None), device="cpu")],
+    fill: float | None = None,
+) -> None:
+    """The same for a batch of the Arrow interface."""
+
 class VerifyReport:
     """What a check of every byte has found."""
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fletching._errors import InvalidArgumentError, SchemaMismatchError
-from fletching._native import Answer
+from fletching._native import Answer, write_matrix
 
 
 class ReadResult:
@@ -52,6 +52,46 @@ class ReadResult:
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         }
 
+    def to_torch(self) -> dict[str, Any]:
+        """One PyTorch tensor per column of numbers or bools, over the same memory where there are
+        no nulls; else as `to_numpy`. Errors: SchemaMismatchError for other columns. Needs the
+        package torch."""
+        import torch
+
+        tensors = {}
+        batch = self.to_arrow()
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if not _is_number(column.type):
+                raise SchemaMismatchError(
+                    f"column '{name}' is {column.type}, which no tensor holds; name the columns "
+                    "you want: columns=[...]"
+                )
+            if column.null_count == 0 and not pa.types.is_boolean(column.type):
+                tensors[name] = torch.from_dlpack(column)
+            else:
+                tensors[name] = torch.from_numpy(column.to_numpy(zero_copy_only=False).copy())
+        return tensors
+
+    def to_matrix(self, dtype: Any = None) -> np.ndarray:
+        """All columns as one matrix, for a model.
+
+        Shape: [rows, columns], row-major. `read_matrix` makes the same without a detour.
+        dtype: float32, float64, int32 or int64; if not said, the narrowest that holds every column,
+            a float wherever there are nulls, which become NaN.
+        """
+        batch = self.to_arrow()
+        matrix = np.empty((batch.num_rows, batch.num_columns), dtype or _common_dtype(batch))
+        write_matrix(batch, matrix)
+        return matrix
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """`to_matrix` for whoever takes DLPack: `torch.from_dlpack(result)`. Shape and dtype are
+        those of `to_matrix`; the memory is made for this call."""
+        return self.to_matrix().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU, the only one there is
+
     @property
     def found(self) -> np.ndarray:
         """Shape: [keys asked for], bool. Tells a key that is not there from values that are null;
@@ -83,6 +123,28 @@ class ReadResult:
 
     def _repr_html_(self) -> str:
         return self.to_pandas()._repr_html_()
+
+
+def _is_number(dtype: pa.DataType) -> bool:
+    return pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_boolean(dtype)
+
+
+def _common_dtype(batch: pa.RecordBatch) -> Any:
+    """Of float32, float64, int32 and int64. What is no number is left to whoever fills it."""
+    numbers = [column for column in batch.columns if _is_number(column.type)]
+    if not numbers:
+        return np.float32
+    dtypes = [
+        np.dtype(np.int8) if pa.types.is_boolean(c.type) else np.dtype(c.type.to_pandas_dtype())
+        for c in numbers
+    ]
+    common = np.result_type(*dtypes)
+    if any(column.null_count > 0 for column in numbers):
+        common = np.result_type(common, np.float32)
+    if common.kind == "f":
+        return np.float32 if common.itemsize <= 4 else np.float64
+    is_small = common.itemsize < 4 or common == np.int32
+    return np.int32 if is_small else np.int64
 
 
 def _filled(batch: pa.RecordBatch, fill: Any) -> pa.RecordBatch:

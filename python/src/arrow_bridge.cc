@@ -69,6 +69,12 @@ std::shared_ptr<arrow::Array> ImportArray(nb::handle object) {
                                    Inside<ArrowSchema>(pair[0], kSchemaName)));
 }
 
+std::shared_ptr<arrow::RecordBatch> ImportBatch(nb::handle object) {
+  const nb::tuple pair = nb::cast<nb::tuple>(CallInterface(object, "__arrow_c_array__"));
+  return Unwrap(arrow::ImportRecordBatch(Inside<ArrowArray>(pair[1], kArrayName),
+                                         Inside<ArrowSchema>(pair[0], kSchemaName)));
+}
+
 std::shared_ptr<arrow::RecordBatchReader> ImportStream(nb::handle object) {
   const nb::object capsule = CallInterface(object, "__arrow_c_stream__");
   return Unwrap(arrow::ImportRecordBatchReader(Inside<ArrowArrayStream>(capsule, kStreamName)));

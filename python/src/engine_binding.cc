@@ -1,4 +1,5 @@
 // Engine, its answers and its row streams. The GIL is let go around every call into the engine.
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -99,6 +100,7 @@ class PythonEngine {
   }
 
   void Close() {
+    is_closed_ = true;
     WithoutGil([&] {
       WaitForAside();
       return engine_->Close();
@@ -120,7 +122,11 @@ class PythonEngine {
   }
 
   TableInfo GetTable(const std::string& name) const { return Unwrap(engine_->GetTable(name)); }
-  std::vector<TableInfo> ListTables() const { return engine_->ListTables(); }
+  std::vector<TableInfo> ListTables() const {
+    // The engine has none to list then; here that would read as an empty folder.
+    if (is_closed_) Raise(InvalidArgument("this engine is closed"));
+    return engine_->ListTables();
+  }
 
   RowsAndVersion Write(const std::string& table, nb::handle source, bool patch,
                        const std::optional<nb::callable>& progress) {
@@ -224,6 +230,7 @@ class PythonEngine {
 
  private:
   std::shared_ptr<Engine> engine_;
+  std::atomic<bool> is_closed_ = false;
 };
 
 nb::bytes FoundBits(const ReadResult& result) {
@@ -254,11 +261,12 @@ MatrixView ViewOf(const AnyMatrix& out, const arrow::RecordBatch& batch) {
   Raise(InvalidArgument("out is of another dtype than float32, float64, int32 or int64"));
 }
 
-void WriteMatrix(const ReadResult& self, const AnyMatrix& out, std::optional<double> fill) {
-  const MatrixView view = ViewOf(out, *self.batch);
+void WriteMatrix(const arrow::RecordBatch& batch, const AnyMatrix& out,
+                 std::optional<double> fill) {
+  const MatrixView view = ViewOf(out, batch);
   const Status status = [&] {
     nb::gil_scoped_release released;
-    return FillMatrix(*self.batch, fill, view);
+    return FillMatrix(batch, fill, view);
   }();
   RaiseIfError(status);
 }
@@ -270,12 +278,24 @@ void BindAnswers(nb::module_& module) {
       .def_ro("found_count", &ReadResult::found_count)
       .def_prop_ro("found_bits", &FoundBits, "Bit i = key i was found; lowest bit first.")
       .def_ro("version", &ReadResult::version)
-      .def("write_matrix", &WriteMatrix, nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
-           "Columns as a matrix of [rows, columns] into `out`, writable and row-major.")
+      .def(
+          "write_matrix",
+          [](const ReadResult& self, const AnyMatrix& out, std::optional<double> fill) {
+            WriteMatrix(*self.batch, out, fill);
+          },
+          nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
+          "Columns as a matrix of [rows, columns] into `out`, writable and row-major.")
       .def(
           "__arrow_c_array__",
           [](const ReadResult& self, const nb::object&) { return ExportBatch(*self.batch); },
           nb::arg("requested_schema") = nb::none());
+  module.def(
+      "write_matrix",
+      [](nb::handle batch, const AnyMatrix& out, std::optional<double> fill) {
+        WriteMatrix(*ImportBatch(batch), out, fill);
+      },
+      nb::arg("batch"), nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
+      "The same for a batch of the Arrow interface.");
   nb::class_<VerifyReport>(module, "VerifyReport", "What a check of every byte has found.")
       .def_ro("file_count", &VerifyReport::file_count)
       .def_ro("checked_bytes", &VerifyReport::checked_bytes)
