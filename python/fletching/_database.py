@@ -67,6 +67,8 @@ class Database:
 
     def tables(self) -> list[TableInfo]:
         """Every table, by name. A damaged one says so in `damage` and does not stop the others."""
+        if not self._closer.alive:  # the engine just has no tables then
+            raise InvalidArgumentError("this engine is closed")
         return self._engine.list_tables()
 
     def table(self, name: str) -> TableInfo:
