@@ -116,4 +116,6 @@ BY_CODE: dict[str, type[FletchingError]] = {
 
 def make_error(code: str, message: str) -> FletchingError:
     """The exception for an error of the engine; the native module calls this."""
+    if code == LockedError.code:  # what helps is a word of this package, not of the engine
+        message += '; mode="r" reads beside it'
     return BY_CODE.get(code, InternalError)(message)

@@ -4,12 +4,15 @@ The Arrow C interface does not say how long a buffer is, so what PyArrow holds i
 where that is still known; the engine checks all the rest.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from fletching._arrays import to_array
 from fletching._errors import (
     FletchingError,
     InvalidArgumentError,
@@ -45,16 +48,39 @@ def _as_arrow(frame: Any) -> Any:
         return _from_pandas(frame)
     if isinstance(frame, Mapping):
         return _from_columns(frame)
-    if isinstance(frame, list) and frame and all(isinstance(b, pa.RecordBatch) for b in frame):
-        return pa.Table.from_batches(frame)
-    if hasattr(frame, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(frame)
-    if hasattr(frame, "__arrow_c_array__"):
-        return pa.record_batch(frame)
-    raise SchemaMismatchError(
-        f"cannot write a {type(frame).__name__}; give a pandas or Polars DataFrame, a PyArrow "
-        "table, batch or reader, a dict of columns, or another object with __arrow_c_stream__"
+    if isinstance(frame, np.ndarray) and frame.dtype.names is not None:
+        return _from_columns({name: frame[name] for name in frame.dtype.names})
+    try:
+        if isinstance(frame, list) and frame and all(isinstance(b, pa.RecordBatch) for b in frame):
+            return pa.Table.from_batches(frame)
+        if hasattr(frame, "__arrow_c_stream__"):
+            return pa.RecordBatchReader.from_stream(frame)
+        if hasattr(frame, "__arrow_c_array__"):
+            return pa.record_batch(frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise _unreadable(frame, error) from error
+    raise SchemaMismatchError(_not_a_frame(frame))
+
+
+def _not_a_frame(frame: Any) -> str:
+    kind = type(frame).__name__
+    if kind == "LazyFrame":
+        return "cannot write a LazyFrame; give what its collect() returns"
+    if isinstance(frame, str | os.PathLike):
+        return f"cannot write a {kind}; the method load puts files into a table"
+    return (
+        f"cannot write a {kind}; give a pandas or Polars DataFrame, a PyArrow table, batch or "
+        "reader, a dict of columns, or another object with __arrow_c_stream__"
     )
+
+
+def _unreadable(frame: Any, error: Exception) -> FletchingError:
+    """PyArrow does not say which column has a type it lacks."""
+    if hasattr(frame, "columns") and hasattr(frame, "__getitem__"):
+        for name in frame.columns:
+            to_array(frame[name], f"column '{name}'")
+    text = str(error.args[0]) if error.args else str(error)
+    return SchemaMismatchError(f"{_not_a_frame(frame)}; {text}")
 
 
 def _source_of(data: Any) -> Source:
@@ -92,35 +118,68 @@ def _checked_reader(reader: pa.RecordBatchReader) -> Source:
 
 
 def _from_pandas(frame: Any) -> pa.Table:
+    frame = _with_index(frame)
+    if any(type(dtype).__name__ in ("SparseDtype", "PeriodDtype") for dtype in frame.dtypes):
+        return _from_columns({name: frame[name] for name in frame.columns})
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        # One by one: some can be helped, and the error of the others names the column.
+        return _from_columns({name: frame[name] for name in frame.columns})
+
+
+def _with_index(frame: Any) -> Any:
+    """An index with a name is a column; one without is row numbers. Checks all names."""
+    if frame.columns.nlevels > 1:
+        raise SchemaMismatchError(
+            f"the columns have {frame.columns.nlevels} levels of names; join them first: "
+            "frame.columns = ['_'.join(map(str, names)) for names in frame.columns]"
+        )
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise SchemaMismatchError(f"column '{twice}' occurs twice in the batch")
+    for name in frame.columns:
+        _check_name(name)
     named = [name for name in frame.index.names if name is not None]
-    if named:  # an index with a name is a column; one without is row numbers
-        frame = frame.reset_index(level=named)
-    try:
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        columns = {name: frame[name] for name in frame.columns}
-        raise _name_column(columns, error) from error
-
-
-def _from_columns(columns: Mapping[str, Any]) -> pa.Table:
-    try:
-        return pa.table(dict(columns))
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise _name_column(columns, error) from error
-
-
-def _name_column(columns: Mapping[str, Any], error: Exception) -> FletchingError:
-    """PyArrow does not always say which column it could not convert."""
-    for name, values in columns.items():
-        try:
-            pa.array(values, from_pandas=True)
-        except (pa.ArrowException, TypeError, ValueError) as cause:
-            text = str(cause.args[0]) if cause.args else str(cause)
-            return SchemaMismatchError(
-                f"column '{name}': {text}; give the column one type first, for example "
-                f"frame['{name}'].astype('string')"
+    for name in named:
+        if name in frame.columns or named.count(name) > 1:
+            raise SchemaMismatchError(
+                f"index '{name}' has the name of another column; rename one of them, or drop the "
+                "index: frame.reset_index(drop=True)"
             )
-    return SchemaMismatchError(str(error))
+    return frame.reset_index(level=named) if named else frame
+
+
+def _check_name(name: Any) -> None:
+    if name is None or name != name:  # pandas turns None into NaN
+        raise InvalidArgumentError(f"a column has the name {name}; rename it to text")
+
+
+def _from_columns(columns: Mapping[Any, Any]) -> pa.Table:
+    arrays: dict[str, Any] = {}
+    for name, values in columns.items():
+        _check_name(name)
+        if str(name) in arrays:
+            raise SchemaMismatchError(f"column '{name}' occurs twice in the batch")
+        arrays[str(name)] = _column(name, values)
+    first = next(iter(arrays), "")
+    for name, array in arrays.items():
+        if len(array) != len(arrays[first]):
+            raise SchemaMismatchError(
+                f"columns differ in length: '{first}' has {len(arrays[first])} values, "
+                f"'{name}' has {len(array)}"
+            )
+    return pa.table(arrays)
+
+
+def _column(name: Any, values: Any) -> Any:
+    is_embedding = (
+        isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind in "iuf"
+    )
+    if is_embedding and values.shape[1] > 0:  # a row of numbers per row
+        flat = to_array(values.reshape(-1), f"column '{name}'")
+        return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    fix = "give all its values one type first"
+    if hasattr(values, "astype"):
+        fix = f"give the column one type first, for example frame[{name!r}].astype('string')"
+    return to_array(values, f"column '{name}'", fix)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fletching._arrays import to_array
 from fletching._errors import InvalidArgumentError, SchemaMismatchError
 from fletching._native import TableInfo
 
@@ -18,12 +19,18 @@ def key_arrays(keys: Any, table: TableInfo) -> list[pa.Array]:
     """keys: for one key column, a list, NumPy array, pandas or Polars series or Arrow array; for
     several, a list of tuples. For either, a dict or table of the key columns."""
     names = table.key
+    if isinstance(keys, str | bytes | bytearray):
+        raise InvalidArgumentError(
+            f"keys is a single {type(keys).__name__}; give a list: [{keys!r}]"
+        )
     columns = _by_name(keys)
     if columns is not None:
         return _ordered(columns, names, table)
-    if isinstance(keys, str | bytes):
+    if isinstance(keys, np.ndarray) and keys.ndim == 2 and keys.shape[1] == len(names) > 1:
+        return _ordered({name: keys[:, at] for at, name in enumerate(names)}, names, table)
+    if getattr(keys, "nlevels", 1) not in (1, len(names)):
         raise InvalidArgumentError(
-            f"keys is a single {type(keys).__name__}; give a list: [{keys!r}]"
+            f"keys have {keys.nlevels} levels, the key of this table is {', '.join(names)}"
         )
     if len(names) == 1:
         return [_as_array(keys, names[0], table)]
@@ -33,11 +40,23 @@ def key_arrays(keys: Any, table: TableInfo) -> list[pa.Array]:
 def _by_name(keys: Any) -> Mapping[str, Any] | None:
     if isinstance(keys, Mapping):
         return keys
+    if isinstance(keys, np.ndarray) and keys.dtype.names is not None:
+        return {name: keys[name] for name in keys.dtype.names}
     if isinstance(keys, pa.Table | pa.RecordBatch):
+        _check_once(keys.schema.names)
         return dict(zip(keys.schema.names, keys.columns, strict=True))
+    if type(keys).__name__ == "LazyFrame":
+        raise SchemaMismatchError("keys is a LazyFrame; give what its collect() returns")
     if hasattr(keys, "columns") and hasattr(keys, "__getitem__"):  # pandas, Polars
+        _check_once(list(keys.columns))
         return {name: keys[name] for name in keys.columns}
     return None
+
+
+def _check_once(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidArgumentError(f"key column '{name}' occurs twice")
 
 
 def _ordered(columns: Mapping[str, Any], names: list[str], table: TableInfo) -> list[pa.Array]:
@@ -59,6 +78,10 @@ def _ordered(columns: Mapping[str, Any], names: list[str], table: TableInfo) -> 
 
 
 def _from_tuples(keys: Any, names: list[str], table: TableInfo) -> list[pa.Array]:
+    if not hasattr(keys, "__iter__"):
+        raise SchemaMismatchError(
+            f"keys is of type {type(keys).__name__}; give a list of tuples or a dict of columns"
+        )
     rows = list(keys)
     for row in rows:
         if not isinstance(row, Sequence) or isinstance(row, str | bytes) or len(row) != len(names):
@@ -70,7 +93,9 @@ def _from_tuples(keys: Any, names: list[str], table: TableInfo) -> list[pa.Array
 
 
 def _as_array(values: Any, name: str, table: TableInfo) -> pa.Array:
-    array = _to_arrow(values, name)
+    array = to_array(values, f"keys of column '{name}'")
+    if len(array) == 0 and not isinstance(values, pa.Array | pa.ChunkedArray):
+        return pa.array([], pa.schema(table).field(name).type)  # NumPy's has a type nobody chose
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     # What PyArrow made of Python objects is sound. What came as Arrow may have been made of any
@@ -85,29 +110,6 @@ def _as_array(values: Any, name: str, table: TableInfo) -> pa.Array:
     if not isinstance(values, pa.Array | pa.ChunkedArray) and pa.types.is_integer(array.type):
         return _narrowed(array, name, table)
     return array
-
-
-def _to_arrow(values: Any, name: str) -> pa.Array | pa.ChunkedArray:
-    try:
-        if isinstance(values, pa.Array | pa.ChunkedArray):
-            return values
-        if hasattr(values, "__arrow_c_stream__"):
-            return pa.chunked_array(values)
-        if hasattr(values, "__array__") or hasattr(values, "__arrow_c_array__"):
-            return pa.array(values)
-        return pa.array(list(values))
-    except OverflowError:
-        return _large_integers(values, name)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        text = str(error.args[0]) if error.args else str(error)
-        raise SchemaMismatchError(f"keys of column '{name}': {text}") from error
-
-
-def _large_integers(values: Any, name: str) -> pa.Array:
-    try:
-        return pa.array(list(values), pa.uint64())
-    except (pa.ArrowException, OverflowError, TypeError) as error:
-        raise SchemaMismatchError(f"keys of column '{name}': {error}") from error
 
 
 def _narrowed(array: pa.Array, name: str, table: TableInfo) -> pa.Array:

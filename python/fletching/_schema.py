@@ -33,8 +33,21 @@ def stored_type(dtype: pa.DataType) -> pa.DataType:
     return _STORED_AS.get(dtype, dtype)
 
 
+# What helps against types that cannot be stored.
+_FIXES = [
+    (pa.types.is_decimal, "cast it to float64 (or to utf8, if every digit counts)"),
+    (pa.types.is_duration, "cast it to seconds, a number,"),
+    (pa.types.is_struct, "give each of its fields a column"),
+    (pa.types.is_map, "make it two lists, of its keys and of its values,"),
+    (pa.types.is_fixed_size_binary, "cast it to binary"),
+]
+
+
 def key_names(key: str | Sequence[str]) -> list[str]:
-    return [key] if isinstance(key, str) else list(key)
+    names = [key] if isinstance(key, str) else key
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InvalidArgumentError(f"key is a column name or a list of them, not {key!r}")
+    return list(names)
 
 
 def make_columns(schema: Any, key: Sequence[str], strict: bool) -> list[Column]:
@@ -53,8 +66,14 @@ def _make_column(field: pa.Field, key: Sequence[str], strict: bool) -> Column:
             f"column '{field.name}' has no values that tell its type; "
             "create the table with a schema first"
         )
+    dtype = stored_type(field.type)
+    for is_one, fix in _FIXES:
+        if is_one(dtype):
+            raise InvalidArgumentError(
+                f"column '{field.name}': type {dtype} cannot be stored; {fix} first"
+            )
     nullable = field.nullable and field.name not in key
-    return Column(field.name, stored_type(field.type), nullable=nullable, strict=strict)
+    return Column(field.name, dtype, nullable=nullable, strict=strict)
 
 
 def ttl_milliseconds(ttl: timedelta | None) -> int:

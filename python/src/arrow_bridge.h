@@ -21,8 +21,8 @@ namespace fletching::python {
 std::shared_ptr<arrow::DataType> ImportType(nanobind::handle object);
 // __arrow_c_array__
 std::shared_ptr<arrow::Array> ImportArray(nanobind::handle object);
+std::shared_ptr<arrow::RecordBatch> ImportBatch(nanobind::handle object);
 // __arrow_c_stream__. Reading it later may call back into Python, which takes the GIL by itself.
-std::shared_ptr<arrow::RecordBatch> ImportBatch(nanobind::handle object);  // __arrow_c_array__
 std::shared_ptr<arrow::RecordBatchReader> ImportStream(nanobind::handle object);
 
 nanobind::object ExportSchema(const arrow::Schema& schema);     // capsule "arrow_schema"

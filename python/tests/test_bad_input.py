@@ -249,6 +249,81 @@ def test_dictionary_indices_out_of_range(db):
     refuse(ValueError, "column 'k': ", db.read, "t", lie)
 
 
+# -- the database -------------------------------------------------------------------------------
+
+
+def test_every_method_of_a_closed_database_says_that_it_is_closed(db, tmp_path):
+    db.write("t", GOOD, key="id")
+    table = db["t"]
+    path = tmp_path / "rows.csv"
+    path.write_text("id,n,x\n")
+    calls = {
+        "create_table": lambda: db.create_table("u", SCHEMA, key="id"),
+        "drop": lambda: db.drop("t"),
+        "tables": db.tables,
+        "table": lambda: db.table("t"),
+        "schema": lambda: db.schema("t"),
+        "add_column": lambda: db.add_column("t", "c", "int32"),
+        "widen_column": lambda: db.widen_column("t", "n", "int64"),
+        "compact": lambda: db.compact("t"),
+        "write": lambda: db.write("t", GOOD),
+        "load": lambda: db.load("t", path),
+        "read": lambda: db.read("t", ["a"]),
+        "read_matrix": lambda: db.read_matrix("t", ["a"]),
+        "delete": lambda: db.delete("t", ["a"]),
+        "scan": lambda: db.scan("t"),
+        "[]": lambda: db["t"],
+        "in": lambda: "t" in db,
+        "head": table.head,
+        "count": lambda: table.count,
+        "len": lambda: len(table),
+    }
+    db.close()
+    db.close()
+    for name, call in calls.items():
+        with pytest.raises(fletching.FletchingError) as refused:
+            call()
+        assert "closed" in str(refused.value), (name, refused.value)
+    assert "mode='a'" in repr(db)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../t", "a/b", "/etc", "a\\b", "a b", "-a", "a\0b", "\u00e9", "a" * 129]
+)
+def test_names_that_could_leave_the_folder(db, name):
+    refuse(ValueError, "name", db.create_table, name, SCHEMA, key="id")
+    refuse(ValueError, "name", db.write, name, GOOD, key="id")
+    for call in (db.table, db.drop, db.compact, lambda n: db.read(n, ["a"])):
+        with pytest.raises((fletching.NotFoundError, fletching.InvalidArgumentError)):
+            call(name)
+    assert db.tables() == []
+
+
+TEN_MILLION = """
+import sys, resource
+import numpy as np, fletching
+
+db = fletching.open(sys.argv[1])
+even = np.arange(0, 2000, 2)
+db.write("t", {"k": even, "v": (even % 100).astype(np.int8)}, key="k")
+keys = np.arange(10_000_000) % 2000
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+result = db.read("t", keys)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+is_even = keys % 2 == 0
+values = db.read_matrix("t", keys, dtype=np.int32, fill=-1)[:, 0]
+print(np.array_equal(result.found, is_even), len(result) == len(keys),
+      np.array_equal(values, np.where(is_even, keys % 100, -1)),
+      (after - before) * 1024 // len(keys) < 64)
+"""
+
+
+def test_ten_million_keys_in_one_call_take_less_than_64_bytes_each(tmp_path):
+    command = [sys.executable, "-c", TEN_MILLION, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["True"] * 4, done.stdout + done.stderr
+
+
 # -- Ctrl-C ---------------------------------------------------------------------------------------
 
 INTERRUPTED = """

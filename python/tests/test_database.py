@@ -202,6 +202,7 @@ except fletching.LockedError as error:
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert output.startswith("True\n")
     assert str(os.getpid()) in output
+    assert 'mode="r" reads beside it' in output
 
 
 def test_a_database_pickles_as_path_and_mode(tmp_path, db):

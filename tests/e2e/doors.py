@@ -1,0 +1,286 @@
+"""The doors: every way into and out of a table, behind one small interface.
+
+A new door (a client, Flight, SQL, shared memory) is one class here and one entry in DOORS; then
+test_doors.py puts every type through it, written by it and read by the others, and the reverse.
+
+    create(table, schema, key)    makes an empty table
+    write(table, rows, patch)     one batch; `patch` keeps the columns that it does not have
+    read(table, keys, columns)    Rows, one for each key, in their order
+    delete(table, keys)
+    carried(column)               what of a column arrives when it is written here: all of it,
+                                  unless docs/protocol.md says what a door loses
+    shown(column)                 how the door shows a column, for comparing with what it read
+
+`rows` and `keys` are PyArrow tables. Doors meet in one data folder: a Stage hands it from the
+embedded writer to the server and back, since only one process may write to it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import fletching
+import pyarrow as pa
+import pyarrow.parquet as pq
+from door_values import (
+    NAMES,
+    SECONDS_IN_PARQUET,
+    bits,
+    exact,
+    json_values,
+    without_non_finite,
+)
+
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+
+
+class Rows(NamedTuple):
+    found: list[bool]  # per key
+    columns: dict[str, list[Any]]  # a value per key as `shown`, None where a key is absent
+    types: dict[str, pa.DataType] | None = None  # of the columns, where the door tells them
+
+
+# `_idx`, the columns as shown, their types.
+Parsed = tuple[list[int], dict[str, list[Any]], dict[str, pa.DataType] | None]
+
+
+class Stage:
+    """One data folder, and whoever holds it now: a database of this process or a server."""
+
+    def __init__(self, folder: Path, start_server: Callable[[], Any]) -> None:
+        self.folder = folder
+        self.request_count = 0
+        self._start_server = start_server
+        self._server: Any = None
+        self._writer: fletching.Database | None = None
+
+    def server(self) -> Any:
+        if self._server is None:
+            self.close()
+            self._server = self._start_server()
+        return self._server
+
+    def writer(self) -> fletching.Database:
+        if self._writer is None:
+            self.close()
+            self._writer = fletching.open(self.folder, "w")
+        return self._writer
+
+    @contextmanager
+    def reader(self) -> Iterator[fletching.Database]:
+        """The writer, or one that reads beside the server."""
+        if self._writer is not None:
+            yield self._writer
+            return
+        with fletching.open(self.folder, "r") as beside:
+            yield beside
+
+    def close(self) -> None:
+        if self._server is not None:
+            assert self._server.alive(), self._server.log_path.read_text()
+            assert self._server.stop() == 0
+        if self._writer is not None:
+            self._writer.close()
+        self._server = self._writer = None
+
+
+class Door:
+    """What doors have in common."""
+
+    name: ClassVar[str]
+    reads: ClassVar[bool] = True
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    def carried(self, column: pa.Array) -> pa.Array:
+        return column
+
+    def shown(self, column: pa.Array) -> list[Any]:
+        return bits(column)
+
+
+class Embedded(Door):
+    name = "embedded"
+
+    def create(self, table: str, schema: pa.Schema, key: list[str]) -> None:
+        self.stage.writer().create_table(table, schema, key=key)
+
+    def write(self, table: str, rows: pa.Table, patch: bool) -> None:
+        mode = "patch" if patch else "replace"
+        written = self.stage.writer().write(table, rows, mode=mode)
+        assert written.row_count == rows.num_rows
+
+    def read(self, table: str, keys: pa.Table, columns: list[str]) -> Rows:
+        with self.stage.reader() as db:
+            result = db.read(table, keys, columns)
+        batch = result.to_arrow()
+        assert batch.schema.names == columns
+        found = result.found.tolist()
+        assert sum(found) == result.found_count
+        types = {field.name: field.type for field in batch.schema}
+        return Rows(found, {name: self.shown(batch.column(name)) for name in columns}, types)
+
+    def delete(self, table: str, keys: pa.Table) -> None:
+        self.stage.writer().delete(table, keys)
+
+
+class Http(Door):
+    """What is the same whatever a body is made of."""
+
+    accept: ClassVar[str]
+
+    def body(self, rows: pa.Table) -> tuple[Any, str | None]:
+        """-> what is sent, its content type"""
+        raise NotImplementedError
+
+    def keys_body(self, keys: pa.Table, columns: list[str] | None) -> Any:
+        raise NotImplementedError
+
+    def create(self, table: str, schema: pa.Schema, key: list[str]) -> None:
+        columns = {
+            field.name: {
+                "dtype": NAMES[field.type],
+                "key": field.name in key,
+                "nullable": field.nullable and field.name not in key,
+            }
+            for field in schema
+        }
+        self.stage.server().create(table, {"columns": columns})
+
+    def write(self, table: str, rows: pa.Table, patch: bool) -> None:
+        body, content_type = self.body(rows)
+        mode = "patch" if patch else None
+        answer = self.stage.server().write(table, body, mode=mode, content_type=content_type)
+        assert answer.headers["fletching-rows"] == str(rows.num_rows)
+
+    def read(self, table: str, keys: pa.Table, columns: list[str]) -> Rows:
+        path = f"/api/v1/table/{table}/fetch"
+        body = self.keys_body(keys, columns)
+        answer = self.stage.server().post(path, body, accept=self.accept)
+        assert answer.status == 200, answer
+        positions, values, types = self.parse(answer)
+        assert list(values) == columns
+        found = [False] * keys.num_rows
+        dense = {name: [None] * keys.num_rows for name in columns}
+        for row, position in enumerate(positions):
+            found[position] = True
+            for name in columns:
+                dense[name][position] = values[name][row]
+        assert positions == [at for at in range(keys.num_rows) if found[at]]
+        return Rows(found, dense, types)
+
+    def parse(self, answer: Any) -> Parsed:
+        raise NotImplementedError
+
+    def delete(self, table: str, keys: pa.Table) -> None:
+        answer = self.stage.server().post(
+            f"/api/v1/table/{table}/delete", self.keys_body(keys, None)
+        )
+        assert answer.status == 200, answer
+        assert answer.headers["fletching-rows"] == str(keys.num_rows)
+
+
+class HttpArrow(Http):
+    name = "HTTP Arrow"
+    accept = ARROW
+
+    def body(self, rows: pa.Table) -> tuple[Any, str | None]:
+        return rows, None
+
+    def keys_body(self, keys: pa.Table, columns: list[str] | None) -> Any:
+        named = None if columns is None else {"columns": json.dumps(columns)}
+        return keys.replace_schema_metadata(named)
+
+    def parse(self, answer: Any) -> Parsed:
+        table = answer.table.combine_chunks()
+        first, *names = table.schema.names
+        assert first == "_idx"
+        assert table.schema.field("_idx") == pa.field("_idx", pa.uint32(), nullable=False)
+        values = {name: self.shown(_whole(table[name])) for name in names}
+        types = {name: table.schema.field(name).type for name in names}
+        return table["_idx"].to_pylist(), values, types
+
+
+class HttpJson(Http):
+    """JSON lacks NaN and infinities: they are written and shown as null. Dates and times that text
+    cannot say are numbers; keys of one request are all text or all numbers."""
+
+    name = "HTTP JSON"
+    accept = "application/json"
+    times_as_numbers: ClassVar[bool] = False
+
+    def carried(self, column: pa.Array) -> pa.Array:
+        return without_non_finite(column)
+
+    def shown(self, column: pa.Array) -> list[Any]:
+        rows = json_values(column)
+        return [None if row is None else exact(row) for row in rows]
+
+    def body(self, rows: pa.Table) -> tuple[Any, str | None]:
+        columns = {
+            name: json_values(_whole(rows[name]), self.times_as_numbers)
+            for name in rows.schema.names
+        }
+        return {"columns": columns}, None
+
+    def keys_body(self, keys: pa.Table, columns: list[str] | None) -> Any:
+        sent = {name: self._key_values(_whole(keys[name])) for name in keys.schema.names}
+        return {"keys": sent, **({} if columns is None else {"columns": columns})}
+
+    def _key_values(self, column: pa.Array) -> list[Any]:
+        values = json_values(column, self.times_as_numbers)
+        if any(isinstance(value, int) for value in values):
+            return json_values(column, times_as_numbers=True)
+        return values
+
+    def parse(self, answer: Any) -> Parsed:
+        values = answer.json["columns"]
+        positions = values.pop("_idx")
+        shown = {
+            name: [None if value is None else exact(value) for value in column]
+            for name, column in values.items()
+        }
+        return positions, shown, None
+
+
+class HttpJsonNumbers(HttpJson):
+    """Dates and times are sent as numbers, and answers come as Arrow."""
+
+    name = "HTTP JSON, times as numbers, answered in Arrow"
+    accept = ARROW
+    times_as_numbers = True
+    shown = Door.shown
+    parse = HttpArrow.parse
+
+
+class HttpParquet(HttpArrow):
+    """Only writes. Parquet has no seconds, so timestamps that milliseconds cannot say are lost."""
+
+    name = "HTTP Parquet"
+    reads = False
+
+    def body(self, rows: pa.Table) -> tuple[Any, str | None]:
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink, row_group_size=3)
+        return sink.getvalue().to_pybytes(), PARQUET
+
+    def carried(self, column: pa.Array) -> pa.Array:
+        if not pa.types.is_timestamp(column.type) or column.type.unit != "s":
+            return column
+        seconds = column.view(pa.int64()).to_pylist()
+        fits = [
+            None if second is None or abs(second) > SECONDS_IN_PARQUET else second
+            for second in seconds
+        ]
+        return pa.array(fits, pa.int64()).view(column.type)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.chunks else pa.array([], column.type)
+
+
+DOORS: list[type[Door]] = [Embedded, HttpArrow, HttpJson, HttpJsonNumbers, HttpParquet]
