@@ -87,6 +87,23 @@ struct TableInfo {
   Status health;
 };
 
+struct SnapshotRequest {
+  std::string dir = {};  // new, or empty; outside of the data folder
+  // Checks every byte of every segment before it is taken; damage, also of a whole table, ends the
+  // snapshot. Else damaged tables are left out, and damaged blocks are taken as they are.
+  bool verify = false;
+  // Called now and then with the bytes copied since the last call; a non-OK answer ends the
+  // snapshot with that status. May be empty.
+  std::function<Status(int64_t bytes)> on_progress = {};
+};
+
+struct SnapshotReport {
+  int64_t table_count = 0;
+  int64_t linked_bytes = 0;  // of segments that are the same file here and there
+  int64_t copied_bytes = 0;
+  std::vector<std::string> left_out;  // damaged tables, by name
+};
+
 struct VerifyReport {
   int64_t file_count = 0;
   int64_t checked_bytes = 0;
