@@ -32,7 +32,7 @@ from fletching._errors import (
     UnavailableError,
     UnsupportedError,
 )
-from fletching._native import Column, TableInfo, VerifyReport
+from fletching._native import Column, SnapshotReport, TableInfo, VerifyReport
 from fletching._native import Engine as _Engine
 from fletching._result import ReadResult
 from fletching._table import Table
@@ -54,6 +54,7 @@ __all__ = [
     "NotFoundError",
     "ReadResult",
     "SchemaMismatchError",
+    "SnapshotReport",
     "StorageFullError",
     "Table",
     "TableInfo",
@@ -63,6 +64,7 @@ __all__ = [
     "VerifyReport",
     "WriteResult",
     "open",
+    "restore",
     "verify",
 ]
 
@@ -75,6 +77,21 @@ def open(path: str | os.PathLike[str], mode: str = "a") -> Database:
     there when it was opened. "a" and "w" make the folder when it is missing.
     """
     return Database(path, mode)
+
+
+def restore(
+    snapshot: str | os.PathLike[str], path: str | os.PathLike[str], *, verify: bool = True
+) -> SnapshotReport:
+    """Copies a snapshot (or any data folder) into a new or empty folder, to be opened there.
+
+    The snapshot stays as it is; files that never change are shared as hard links where the file
+    system can.
+
+    verify: every byte is checked first, and damage raises CorruptionError, naming file and offset,
+        with nothing restored. False restores what opens; `left_out` of the answer names the rest.
+    """
+    with Database(snapshot, "r") as source:
+        return source.snapshot(path, verify=verify)
 
 
 def verify(path: str | os.PathLike[str]) -> VerifyReport:

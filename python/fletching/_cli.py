@@ -20,6 +20,7 @@ examples:
   fletching tables features
   fletching head features docs
   fletching get features docs a b c --columns score,clicks
+  fletching snapshot features /backup/monday
   fletching serve --data-dir features
 
 Exit status: 0 all is well, 1 damage or a key that is not there, 2 an error that stderr names.
@@ -80,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
 
     compact = command("compact", _compact, "merge the files of a table into one")
     compact.add_argument("table")
+
+    snapshot = command("snapshot", _snapshot, "copy all tables into a folder of their own")
+    snapshot.add_argument("target", help="a new or an empty folder")
+    snapshot.add_argument("--verify", action="store_true", help="check every byte first")
+
+    restore = command("restore", _restore, "copy a snapshot into a folder, every byte checked")
+    restore.add_argument("target", help="a new or an empty folder")
+    restore.add_argument("--no-verify", action="store_true", help="restore what opens, unchecked")
 
     command("verify", _verify, "check every checksum of every file in a folder")
     commands.add_parser("serve", help="run fletchingd; what follows goes to it", add_help=False)
@@ -206,6 +215,30 @@ def _compact(options: argparse.Namespace) -> int:
     else:
         print(f"{before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after")
     return 0
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    with fletching.open(options.path, "r") as db:
+        return _print_snapshot(db.snapshot(options.target, verify=options.verify), options)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    report = fletching.restore(options.path, options.target, verify=not options.no_verify)
+    return _print_snapshot(report, options)
+
+
+def _print_snapshot(report: fletching.SnapshotReport, options: argparse.Namespace) -> int:
+    if options.json:
+        names = ("table_count", "linked_bytes", "copied_bytes", "left_out")
+        print(json.dumps({name: getattr(report, name) for name in names}))
+    else:
+        for name in report.left_out:
+            print(f"left out: table '{name}' is damaged", file=sys.stderr)
+        print(
+            f"{report.table_count} tables in {options.target}, {report.linked_bytes / 2**20:,.1f} "
+            f"MiB linked, {report.copied_bytes / 2**20:,.1f} MiB copied"
+        )
+    return 1 if report.left_out else 0
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from fletching._errors import FletchingError, InvalidArgumentError, NotFoundErro
 from fletching._frames import Source, as_source
 from fletching._keys import key_arrays
 from fletching._load import Progress, find_files, open_files, reporter
-from fletching._native import Column, Engine, TableInfo
+from fletching._native import Column, Engine, SnapshotReport, TableInfo
 from fletching._result import ReadResult
 from fletching._schema import key_names, make_columns, stored_type, ttl_milliseconds
 from fletching._table import Table
@@ -259,6 +259,19 @@ class Database:
         wanted = None if columns is None else _column_names(columns)
         rows = self._engine.scan(name, wanted, -1 if limit is None else limit)
         return pa.RecordBatchReader.from_stream(rows)
+
+    def snapshot(self, path: str | os.PathLike[str], *, verify: bool = False) -> SnapshotReport:
+        """Copies every table into a new or empty folder, which `open` opens like any other.
+
+        One version of each table, with everything written before the call; reads and writes go on
+        meanwhile. Files that never change are shared as hard links where the file system can: that
+        takes no time and no space, and does not protect from the loss of the disk.
+        Durable on return. After an error, Ctrl-C or a crash the folder holds no tables.
+
+        verify: True checks every byte first and raises CorruptionError for damage; else damaged
+            tables are left out, and `left_out` of the answer names them.
+        """
+        return self._engine.snapshot(os.fspath(path), verify)
 
     # -- the database itself ------------------------------------------------------------------
 

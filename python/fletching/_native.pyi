@@ -92,6 +92,21 @@ class VerifyReport:
     @property
     def orphans(self) -> list[str]: ...
 
+class SnapshotReport:
+    """What a snapshot is made of."""
+
+    @property
+    def table_count(self) -> int: ...
+    @property
+    def linked_bytes(self) -> int:
+        """In files that are shared with the original."""
+
+    @property
+    def copied_bytes(self) -> int: ...
+    @property
+    def left_out(self) -> list[str]:
+        """Damaged tables, by name."""
+
 class Engine:
     """Tables in one folder."""
 
@@ -123,6 +138,7 @@ class Engine:
     def widen_column(self, table: str, column: Column) -> None: ...
     def compact(self, table: str) -> None: ...
     def flush(self, table: str) -> None: ...
+    def snapshot(self, dir: str, verify: bool) -> SnapshotReport: ...
     @staticmethod
     def verify(path: str) -> VerifyReport: ...
 

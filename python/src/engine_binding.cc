@@ -60,6 +60,33 @@ KeyArrays ImportKeys(const nb::list& keys) {
   return arrays;
 }
 
+// Lets Python end a long call of the engine: by Ctrl-C, or by an error of a callback.
+class Interrupt {
+ public:
+  // For a progress callback of the engine. Takes the GIL; `then` runs under it.
+  template <typename Then>
+  Status Check(const char* consequence, const Then& then) {
+    nb::gil_scoped_acquire acquired;
+    try {
+      if (PyErr_CheckSignals() != 0) throw nb::python_error();
+      then();
+      return Status::OK();
+    } catch (nb::python_error& error) {
+      error_.emplace(std::move(error));
+      return Cancelled(consequence);
+    }
+  }
+  // After the call: what Python wanted to raise comes before the engine's own error.
+  void RaiseIfFailed(const Status& status) {
+    if (!error_.has_value() || status.ok()) return;
+    error_->restore();
+    throw nb::python_error();
+  }
+
+ private:
+  std::optional<nb::python_error> error_;
+};
+
 // A scan must not outlive its engine, and Python keeps it as long as it likes.
 class OwningReader final : public arrow::RecordBatchReader {
  public:
@@ -126,29 +153,20 @@ class PythonEngine {
   RowsAndVersion Write(const std::string& table, nb::handle source, bool patch,
                        const std::optional<nb::callable>& progress) {
     const auto reader = ImportStream(source);
-    std::optional<nb::python_error> interrupt;
+    Interrupt interrupt;
     WriteRequest request;
     request.table = table;
     request.mode = patch ? WriteMode::kPatch : WriteMode::kReplace;
     request.on_progress = [&interrupt, &progress](int64_t row_count) {
-      nb::gil_scoped_acquire acquired;
-      try {
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();  // Ctrl-C
+      return interrupt.Check("the write was interrupted; nothing was written", [&] {
         if (progress.has_value()) (*progress)(row_count);
-        return Status::OK();
-      } catch (nb::python_error& error) {
-        interrupt.emplace(std::move(error));
-        return Cancelled("the write was interrupted; nothing was written");
-      }
+      });
     };
     const auto result = [&] {
       nb::gil_scoped_release released;
       return engine_->Write(request, reader.get());
     }();
-    if (interrupt.has_value() && !result.ok()) {
-      interrupt->restore();
-      throw nb::python_error();
-    }
+    interrupt.RaiseIfFailed(result.status());
     const WriteResult written = Unwrap(result);
     return {written.row_count, written.version};
   }
@@ -190,6 +208,20 @@ class PythonEngine {
 
   void Flush(const std::string& table) {
     WithoutGil([&] { return engine_->Flush(table); });
+  }
+
+  SnapshotReport Snapshot(const std::string& dir, bool verify) const {
+    Interrupt interrupt;
+    SnapshotRequest request{dir, verify, {}};
+    request.on_progress = [&interrupt](int64_t) {
+      return interrupt.Check("the snapshot was interrupted; nothing of it is left", [] {});
+    };
+    const auto result = [&] {
+      nb::gil_scoped_release released;
+      return engine_->Snapshot(request);
+    }();
+    interrupt.RaiseIfFailed(result.status());
+    return Unwrap(result);
   }
 
  private:
@@ -253,6 +285,12 @@ void BindAnswers(nb::module_& module) {
       .def_ro("checked_bytes", &VerifyReport::checked_bytes)
       .def_ro("damage", &VerifyReport::damage)
       .def_ro("orphans", &VerifyReport::orphans);
+  nb::class_<SnapshotReport>(module, "SnapshotReport", "What a snapshot is made of.")
+      .def_ro("table_count", &SnapshotReport::table_count)
+      .def_ro("linked_bytes", &SnapshotReport::linked_bytes,
+              "In files that are shared with the original.")
+      .def_ro("copied_bytes", &SnapshotReport::copied_bytes)
+      .def_ro("left_out", &SnapshotReport::left_out, "Damaged tables, by name.");
 }
 
 }  // namespace
@@ -281,6 +319,7 @@ void BindEngine(nb::module_& module) {
       .def("widen_column", &PythonEngine::WidenColumn, nb::arg("table"), nb::arg("column"))
       .def("compact", &PythonEngine::Compact, nb::arg("table"))
       .def("flush", &PythonEngine::Flush, nb::arg("table"))
+      .def("snapshot", &PythonEngine::Snapshot, nb::arg("dir"), nb::arg("verify"))
       .def_static(
           "verify",
           [](const std::string& path) { return WithoutGil([&] { return Engine::Verify(path); }); },

@@ -99,6 +99,27 @@ def test_compact_says_what_it_saved(folder):
     assert set(json.loads(done.stdout)) == {"bytes_before", "bytes_after"}
 
 
+def test_snapshots_are_taken_and_restored(tmp_path, folder):
+    done = run("snapshot", folder, tmp_path / "snap", "--verify")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"1 tables in {tmp_path / 'snap'}, ")
+    done = run("restore", tmp_path / "snap", tmp_path / "back", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["table_count"], answer["left_out"]) == (1, [])
+    with fletching.open(tmp_path / "back", "r") as copy:
+        assert copy.table("t").row_count == 1000
+    done = run("restore", tmp_path / "snap", tmp_path / "back")
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+    for manifest in (tmp_path / "snap").rglob("*.flman"):
+        manifest.unlink()
+    assert run("restore", tmp_path / "snap", tmp_path / "new").returncode == 2
+    done = run("restore", tmp_path / "snap", tmp_path / "new", "--no-verify")
+    assert done.returncode == 1
+    assert "left out: table '00000001' is damaged" in done.stderr
+
+
 def test_help_teaches_by_examples():
     text = run("--help").stdout
     assert "fletching load features docs" in text
