@@ -86,6 +86,12 @@ class Engine {
   // Reads every byte of every file below `data_dir` and checks it. Needs no open engine.
   static Result<VerifyReport> Verify(const std::string& data_dir);
 
+  // What stands in any file that we write, damaged or cut short as it may be; of a data folder, or
+  // of a table's, one line a file. Trusts nothing, and needs no open engine.
+  // show_all: every entry of long tables; else the first ten of each.
+  // Errors: kNotFound; kUnavailable; kInvalidArgument for a folder without files of ours.
+  static Result<InspectReport> Inspect(const std::string& path, bool show_all = false);
+
   class Impl;
 
  private:

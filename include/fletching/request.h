@@ -104,6 +104,21 @@ struct SnapshotReport {
   std::vector<std::string> left_out;  // damaged tables, by name
 };
 
+// One thing that stands in a file, in the words of docs/format.md.
+struct InspectLine {
+  int32_t depth = 0;  // lines of a part follow it, one deeper
+  std::string name;   // of a field, a part or a file
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+  std::string type;     // "u64", "text", "SegmentFooter"; may be empty
+  std::string value;    // may be empty
+  std::string problem;  // what is wrong with it, and at which offset; empty = nothing
+};
+
+struct InspectReport {
+  std::vector<InspectLine> lines;
+};
+
 struct VerifyReport {
   int64_t file_count = 0;
   int64_t checked_bytes = 0;

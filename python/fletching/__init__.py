@@ -32,7 +32,7 @@ from fletching._errors import (
     UnavailableError,
     UnsupportedError,
 )
-from fletching._native import Column, SnapshotReport, TableInfo, VerifyReport
+from fletching._native import Column, InspectLine, SnapshotReport, TableInfo, VerifyReport
 from fletching._native import Engine as _Engine
 from fletching._result import ReadResult
 from fletching._table import Table
@@ -48,6 +48,7 @@ __all__ = [
     "Database",
     "DeadlineError",
     "FletchingError",
+    "InspectLine",
     "InternalError",
     "InvalidArgumentError",
     "LockedError",
@@ -63,6 +64,7 @@ __all__ = [
     "UnsupportedError",
     "VerifyReport",
     "WriteResult",
+    "inspect",
     "open",
     "restore",
     "verify",
@@ -92,6 +94,15 @@ def restore(
     """
     with Database(snapshot, "r") as source:
         return source.snapshot(path, verify=verify)
+
+
+def inspect(path: str | os.PathLike[str], show_all: bool = False) -> list[InspectLine]:
+    """What stands in a file of a data folder, in the words of docs/format.md, damaged or cut short
+    as it may be; of a data folder, or of a table's, one line a file.
+
+    show_all: every entry of long tables, else the first ten of each.
+    """
+    return _Engine.inspect(os.fspath(path), show_all)
 
 
 def verify(path: str | os.PathLike[str]) -> VerifyReport:

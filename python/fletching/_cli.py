@@ -90,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("target", help="a new or an empty folder")
     restore.add_argument("--no-verify", action="store_true", help="restore what opens, unchecked")
 
+    inspect = command("inspect", _inspect, "show what stands in a file, or in a folder's files")
+    inspect.add_argument("--all", action="store_true", help="every entry of long tables")
+
     command("verify", _verify, "check every checksum of every file in a folder")
     commands.add_parser("serve", help="run fletchingd; what follows goes to it", add_help=False)
     return parser
@@ -239,6 +242,50 @@ def _print_snapshot(report: fletching.SnapshotReport, options: argparse.Namespac
             f"MiB linked, {report.copied_bytes / 2**20:,.1f} MiB copied"
         )
     return 1 if report.left_out else 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    lines = fletching.inspect(options.path, options.all)
+    if options.json:
+        print(json.dumps(_inspect_json(lines)))
+    else:
+        is_folder = lines[0].type == "folder"
+        if not is_folder:
+            print(f"{'offset':>12} {'size':>10}")
+        for line in lines:
+            print(_inspect_text(line, is_folder))
+    return 1 if any(line.problem for line in lines) else 0
+
+
+def _inspect_text(line: fletching.InspectLine, is_folder: bool) -> str:
+    text = "  " * line.depth + line.name
+    if is_folder:
+        text = f"{text}  {line.size_bytes:,} bytes" if line.type == "file" else text
+    else:
+        text = f"{line.offset_bytes:12} {line.size_bytes:10}  {text}"
+        text = f"{text} ({line.type})" if line.type else text
+    text = f"{text}  {line.value}" if line.value else text
+    return f"{text}  <-- {line.problem}" if line.problem else text
+
+
+def _inspect_json(lines: list[fletching.InspectLine]) -> dict[str, Any]:
+    """Each line with the lines below it as its `parts`."""
+    open_parts: list[dict[str, Any]] = []
+    for line in lines:
+        part: dict[str, Any] = {"name": line.name}
+        if line.type not in ("folder", "file"):
+            part["offset_bytes"] = line.offset_bytes
+        part["size_bytes"] = line.size_bytes
+        part |= {
+            name: getattr(line, name)
+            for name in ("type", "value", "problem")
+            if getattr(line, name)
+        }
+        del open_parts[line.depth :]
+        if open_parts:
+            open_parts[-1].setdefault("parts", []).append(part)
+        open_parts.append(part)
+    return open_parts[0]
 
 
 def _verify(options: argparse.Namespace) -> int:

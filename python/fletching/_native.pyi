@@ -107,6 +107,27 @@ class SnapshotReport:
     def left_out(self) -> list[str]:
         """Damaged tables, by name."""
 
+class InspectLine:
+    """One thing that stands in a file."""
+
+    @property
+    def depth(self) -> int:
+        """Lines of a part follow it, one deeper."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def offset_bytes(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def problem(self) -> str:
+        """What is wrong; empty = nothing."""
+
 class Engine:
     """Tables in one folder."""
 
@@ -139,6 +160,8 @@ class Engine:
     def compact(self, table: str) -> None: ...
     def flush(self, table: str) -> None: ...
     def snapshot(self, dir: str, verify: bool) -> SnapshotReport: ...
+    @staticmethod
+    def inspect(path: str, show_all: bool) -> list[InspectLine]: ...
     @staticmethod
     def verify(path: str) -> VerifyReport: ...
 

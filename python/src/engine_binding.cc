@@ -265,6 +265,26 @@ void WriteMatrix(const ReadResult& self, const AnyMatrix& out, std::optional<dou
   RaiseIfError(status);
 }
 
+// Names of files and texts in damaged ones need not be UTF-8.
+nb::str AnyText(const std::string& text) {
+  return nb::steal<nb::str>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+}
+
+void BindInspection(nb::module_& module) {
+  const auto text = [](std::string InspectLine::* field) {
+    return [field](const InspectLine& self) { return AnyText(self.*field); };
+  };
+  nb::class_<InspectLine>(module, "InspectLine", "One thing that stands in a file.")
+      .def_ro("depth", &InspectLine::depth, "Lines of a part follow it, one deeper.")
+      .def_prop_ro("name", text(&InspectLine::name))
+      .def_ro("offset_bytes", &InspectLine::offset_bytes)
+      .def_ro("size_bytes", &InspectLine::size_bytes)
+      .def_prop_ro("type", text(&InspectLine::type))
+      .def_prop_ro("value", text(&InspectLine::value))
+      .def_prop_ro("problem", text(&InspectLine::problem), "What is wrong; empty = nothing.");
+}
+
 void BindAnswers(nb::module_& module) {
   nb::class_<ReadResult>(module, "Answer", "Rows of a read, in the order of the keys.")
       .def_prop_ro("row_count", [](const ReadResult& self) { return self.batch->num_rows(); })
@@ -297,6 +317,7 @@ void BindAnswers(nb::module_& module) {
 
 void BindEngine(nb::module_& module) {
   BindAnswers(module);
+  BindInspection(module);
   nb::class_<PythonEngine>(module, "Engine", "Tables in one folder.")
       .def(nb::init<const std::string&, const std::string&>(), nb::arg("path"), nb::arg("mode"))
       .def("close", &PythonEngine::Close)
@@ -320,6 +341,12 @@ void BindEngine(nb::module_& module) {
       .def("compact", &PythonEngine::Compact, nb::arg("table"))
       .def("flush", &PythonEngine::Flush, nb::arg("table"))
       .def("snapshot", &PythonEngine::Snapshot, nb::arg("dir"), nb::arg("verify"))
+      .def_static(
+          "inspect",
+          [](const std::string& path, bool show_all) {
+            return WithoutGil([&] { return Engine::Inspect(path, show_all); }).lines;
+          },
+          nb::arg("path"), nb::arg("show_all"))
       .def_static(
           "verify",
           [](const std::string& path) { return WithoutGil([&] { return Engine::Verify(path); }); },

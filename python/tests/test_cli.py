@@ -120,6 +120,49 @@ def test_snapshots_are_taken_and_restored(tmp_path, folder):
     assert "left out: table '00000001' is damaged" in done.stderr
 
 
+def test_inspect_shows_any_file(folder):
+    done = run("inspect", folder)
+    assert done.returncode == 0, done.stdout
+    assert "  LOCK  " in done.stdout
+    assert 'manifest: table "t", 2 columns, 1 segments' in done.stdout
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        assert [line.problem for line in fletching.inspect(path) if line.problem] == []
+        content = path.read_bytes()
+        for size in (0, 5, 30, len(content) // 2, len(content) - 1):
+            path.write_bytes(content[:size])
+            problem = fletching.inspect(path)[0].problem
+            is_free = path.suffix == ".fllog" and size >= 56  # a log may end anywhere
+            if path.name != "LOCK" and not is_free:
+                assert problem.startswith("offset "), path
+        path.write_bytes(content)
+
+
+def test_inspect_nests_and_shows_all_when_asked(folder):
+    (segment,) = folder.rglob("*.flseg")
+    answer = json.loads(run("inspect", segment, "--json").stdout)
+    parts = {part["name"]: part for part in answer["parts"]}
+    footer = {field["name"]: field for field in parts["footer"]["parts"]}
+    assert footer["row_count"]["value"] == "1000"
+    assert footer["row_count"]["offset_bytes"] == segment.stat().st_size - 176 + 16
+    assert len(parts["key index"]["parts"]) == 11
+    answer = json.loads(run("inspect", segment, "--json", "--all").stdout)
+    parts = {part["name"]: part for part in answer["parts"]}
+    assert len(parts["key index"]["parts"]) > 100
+    done = run("inspect", folder / "nothing")
+    assert done.returncode == 2
+    assert "No such file" in done.stderr
+
+
+def test_inspect_shows_bytes_that_are_no_text(folder):
+    (manifest,) = folder.rglob("*.flman")
+    content = manifest.read_bytes()
+    manifest.write_bytes(content[:44] + b"\xff" + content[45:])  # the name of the table
+    done = run("inspect", manifest)
+    assert done.returncode == 1
+    assert "\\xff" in done.stdout
+    assert "payload checksum differs" in done.stdout
+
+
 def test_help_teaches_by_examples():
     text = run("--help").stdout
     assert "fletching load features docs" in text

@@ -13,6 +13,7 @@
 #include "engine/batch_caster.h"
 #include "engine/catalog.h"
 #include "engine/data_folder.h"
+#include "engine/inspect_path.h"
 #include "engine/snapshot.h"
 #include "engine/worker.h"
 #include "io/file.h"
@@ -367,6 +368,10 @@ Status Engine::Flush(std::string_view name) {
 
 Result<SnapshotReport> Engine::Snapshot(const SnapshotRequest& request) const {
   return impl_->Snapshot(request);
+}
+
+Result<InspectReport> Engine::Inspect(const std::string& path, bool show_all) {
+  return engine::InspectPath(io::PosixFileSystem(), path, show_all);
 }
 
 Result<VerifyReport> Engine::Verify(const std::string& data_dir) {
