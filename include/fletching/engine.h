@@ -78,8 +78,23 @@ class Engine {
   // Writes what is in memory into segments. Durability does not need it.
   Status Flush(std::string_view table);
 
+  // Copies every table into `request.dir`, which is a data folder of its own then: one version of
+  // each, with everything acknowledged before the call. Works in every mode; reads and writes go on
+  // and wait for nothing. Segments are shared as hard links where the file system can, so on the
+  // same disk it takes no time and no space, and is no protection from the loss of that disk.
+  // Durable on return. After an error or a crash `dir` holds no tables.
+  // Errors: kInvalidArgument (dir is not empty, or inside the data folder), kStorageFull, kLocked
+  // (somebody writes to dir), kCorruption, those of on_progress.
+  Result<SnapshotReport> Snapshot(const SnapshotRequest& request) const;
+
   // Reads every byte of every file below `data_dir` and checks it. Needs no open engine.
   static Result<VerifyReport> Verify(const std::string& data_dir);
+
+  // What stands in any file that we write, damaged or cut short as it may be; of a data folder, or
+  // of a table's, one line a file. Trusts nothing, and needs no open engine.
+  // show_all: every entry of long tables; else the first ten of each.
+  // Errors: kNotFound; kUnavailable; kInvalidArgument for a folder without files of ours.
+  static Result<InspectReport> Inspect(const std::string& path, bool show_all = false);
 
   class Impl;
 

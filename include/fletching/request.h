@@ -87,6 +87,38 @@ struct TableInfo {
   Status health;
 };
 
+struct SnapshotRequest {
+  std::string dir = {};  // new, or empty; outside of the data folder
+  // Checks every byte of every segment before it is taken; damage, also of a whole table, ends the
+  // snapshot. Else damaged tables are left out, and damaged blocks are taken as they are.
+  bool verify = false;
+  // Called now and then with the bytes copied since the last call; a non-OK answer ends the
+  // snapshot with that status. May be empty.
+  std::function<Status(int64_t bytes)> on_progress = {};
+};
+
+struct SnapshotReport {
+  int64_t table_count = 0;
+  int64_t linked_bytes = 0;  // of segments that are the same file here and there
+  int64_t copied_bytes = 0;
+  std::vector<std::string> left_out;  // damaged tables, by name
+};
+
+// One thing that stands in a file, in the words of docs/format.md.
+struct InspectLine {
+  int32_t depth = 0;  // lines of a part follow it, one deeper
+  std::string name;   // of a field, a part or a file
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+  std::string type;     // "u64", "text", "SegmentFooter"; may be empty
+  std::string value;    // may be empty
+  std::string problem;  // what is wrong with it, and at which offset; empty = nothing
+};
+
+struct InspectReport {
+  std::vector<InspectLine> lines;
+};
+
 struct VerifyReport {
   int64_t file_count = 0;
   int64_t checked_bytes = 0;

@@ -36,7 +36,7 @@ from fletching._errors import (
     UnavailableError,
     UnsupportedError,
 )
-from fletching._native import Column, TableInfo, VerifyReport
+from fletching._native import Column, InspectLine, SnapshotReport, TableInfo, VerifyReport
 from fletching._native import Engine as _Engine
 from fletching._redis import RedisLoad
 from fletching._redis_source import RedisSource
@@ -57,6 +57,7 @@ __all__ = [
     "Database",
     "DeadlineError",
     "FletchingError",
+    "InspectLine",
     "InternalError",
     "InvalidArgumentError",
     "LockedError",
@@ -65,6 +66,7 @@ __all__ = [
     "RedisLoad",
     "RedisSource",
     "SchemaMismatchError",
+    "SnapshotReport",
     "StorageFullError",
     "Table",
     "TableInfo",
@@ -75,7 +77,9 @@ __all__ = [
     "WriteResult",
     "connect",
     "connect_async",
+    "inspect",
     "open",
+    "restore",
     "verify",
 ]
 
@@ -102,6 +106,30 @@ def connect(url: str, **options: Any) -> Client:
 def connect_async(url: str, **options: Any) -> AsyncClient:
     """The same for asyncio: every call is awaited. See `AsyncClient`."""
     return AsyncClient(url, **options)
+
+
+def restore(
+    snapshot: str | os.PathLike[str], path: str | os.PathLike[str], *, verify: bool = True
+) -> SnapshotReport:
+    """Copies a snapshot (or any data folder) into a new or empty folder, to be opened there.
+
+    The snapshot stays as it is; files that never change are shared as hard links where the file
+    system can.
+
+    verify: every byte is checked first, and damage raises CorruptionError, naming file and offset,
+        with nothing restored. False restores what opens; `left_out` of the answer names the rest.
+    """
+    with Database(snapshot, "r") as source:
+        return source.snapshot(path, verify=verify)
+
+
+def inspect(path: str | os.PathLike[str], show_all: bool = False) -> list[InspectLine]:
+    """What stands in a file of a data folder, in the words of docs/format.md, damaged or cut short
+    as it may be; of a data folder, or of a table's, one line a file.
+
+    show_all: every entry of long tables, else the first ten of each.
+    """
+    return _Engine.inspect(os.fspath(path), show_all)
 
 
 def verify(path: str | os.PathLike[str]) -> VerifyReport:

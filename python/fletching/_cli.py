@@ -21,6 +21,7 @@ examples:
   fletching tables features
   fletching head features docs
   fletching get features docs a b c --columns score,clicks
+  fletching snapshot features /backup/monday
   fletching serve --data-dir features
 
 `fletching COMMAND --help` has more of them.
@@ -30,7 +31,7 @@ stderr names, 130 Ctrl-C.
 """
 
 # Commands for which a folder that is not there is a mistake, not one to be made.
-MUST_EXIST = ("tables", "head", "get", "compact", "verify")
+MUST_EXIST = ("tables", "head", "get", "compact", "snapshot", "restore", "verify")
 
 # At the end of each command's help.
 EXAMPLES = {
@@ -40,6 +41,10 @@ EXAMPLES = {
     "get": "  fletching get features docs a b c --columns score,clicks\n"
     "  fletching get features weather JFK,2013-01-01T05:00:00Z      # a key of two columns",
     "compact": "  fletching compact features docs",
+    "snapshot": "  fletching snapshot features /backup/monday",
+    "restore": "  fletching restore /backup/monday features",
+    "inspect": "  fletching inspect features\n"
+    "  fletching inspect features/tables/1/MANIFEST-1 --json",
     "verify": "  fletching verify features && echo sound",
     "bench": _bench.EXAMPLES,
     "completion": _completion.EXAMPLES,
@@ -108,6 +113,17 @@ def _parser() -> argparse.ArgumentParser:
 
     compact = command("compact", _compact, "merge the files of a table into one")
     compact.add_argument("table")
+
+    snapshot = command("snapshot", _snapshot, "copy all tables into a folder of their own")
+    snapshot.add_argument("target", help="a new or an empty folder")
+    snapshot.add_argument("--verify", action="store_true", help="check every byte first")
+
+    restore = command("restore", _restore, "copy a snapshot into a folder, every byte checked")
+    restore.add_argument("target", help="a new or an empty folder")
+    restore.add_argument("--no-verify", action="store_true", help="restore what opens, unchecked")
+
+    inspect = command("inspect", _inspect, "show what stands in a file, or in a folder's files")
+    inspect.add_argument("--all", action="store_true", help="every entry of long tables")
 
     command("verify", _verify, "check every checksum of every file in a folder")
     _bench.add_arguments(bare("bench", _bench.run, "measure loads and reads on this machine"))
@@ -239,6 +255,74 @@ def _compact(options: argparse.Namespace) -> int:
     else:
         print(f"{before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after")
     return 0
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    with fletching.open(options.path, "r") as db:
+        return _print_snapshot(db.snapshot(options.target, verify=options.verify), options)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    report = fletching.restore(options.path, options.target, verify=not options.no_verify)
+    return _print_snapshot(report, options)
+
+
+def _print_snapshot(report: fletching.SnapshotReport, options: argparse.Namespace) -> int:
+    if options.json:
+        names = ("table_count", "linked_bytes", "copied_bytes", "left_out")
+        print(json.dumps({name: getattr(report, name) for name in names}))
+    else:
+        for name in report.left_out:
+            print(f"left out: table '{name}' is damaged", file=sys.stderr)
+        print(
+            f"{report.table_count} tables in {options.target}, {report.linked_bytes / 2**20:,.1f} "
+            f"MiB linked, {report.copied_bytes / 2**20:,.1f} MiB copied"
+        )
+    return 1 if report.left_out else 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    lines = fletching.inspect(options.path, options.all)
+    if options.json:
+        print(json.dumps(_inspect_json(lines)))
+    else:
+        is_folder = lines[0].type == "folder"
+        if not is_folder:
+            print(f"{'offset':>12} {'size':>10}")
+        for line in lines:
+            print(_inspect_text(line, is_folder))
+    return 1 if any(line.problem for line in lines) else 0
+
+
+def _inspect_text(line: fletching.InspectLine, is_folder: bool) -> str:
+    text = "  " * line.depth + line.name
+    if is_folder:
+        text = f"{text}  {line.size_bytes:,} bytes" if line.type == "file" else text
+    else:
+        text = f"{line.offset_bytes:12} {line.size_bytes:10}  {text}"
+        text = f"{text} ({line.type})" if line.type else text
+    text = f"{text}  {line.value}" if line.value else text
+    return f"{text}  <-- {line.problem}" if line.problem else text
+
+
+def _inspect_json(lines: list[fletching.InspectLine]) -> dict[str, Any]:
+    """Each line with the lines below it as its `parts`."""
+    open_parts: list[dict[str, Any]] = []
+    for line in lines:
+        part: dict[str, Any] = {"name": line.name}
+        if line.type not in ("folder", "file"):
+            part["offset_bytes"] = line.offset_bytes
+        part["size_bytes"] = line.size_bytes
+        part |= {
+            name: getattr(line, name)
+            for name in ("type", "value", "problem")
+            if getattr(line, name)
+        }
+        del open_parts[line.depth :]
+        if open_parts:
+            open_parts[-1].setdefault("parts", []).append(part)
+        open_parts.append(part)
+    return open_parts[0]
 
 
 def _verify(options: argparse.Namespace) -> int:

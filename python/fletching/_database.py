@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from fletching._native import Engine, TableInfo
+from fletching._native import Engine, SnapshotReport, TableInfo
 from fletching._redis import RedisLoad, load_redis
 from fletching._redis_source import RedisSource
 from fletching._store import Store
@@ -80,6 +80,19 @@ class Database(Store):
         return load_redis(
             self, name, source, check_count=check_count, restart=restart, progress=progress
         )
+
+    def snapshot(self, path: str | os.PathLike[str], *, verify: bool = False) -> SnapshotReport:
+        """Copies every table into a new or empty folder, which `open` opens like any other.
+
+        One version of each table, with everything written before the call; reads and writes go on
+        meanwhile. Files that never change are shared as hard links where the file system can: that
+        takes no time and no space, and does not protect from the loss of the disk.
+        Durable on return. After an error, Ctrl-C or a crash the folder holds no tables.
+
+        verify: True checks every byte first and raises CorruptionError for damage; else damaged
+            tables are left out, and `left_out` of the answer names them.
+        """
+        return self._engine.snapshot(os.fspath(path), verify)
 
     # -- the database itself ------------------------------------------------------------------
 

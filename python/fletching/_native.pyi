@@ -94,6 +94,21 @@ class VerifyReport:
     @property
     def orphans(self) -> list[str]: ...
 
+class SnapshotReport:
+    """What a snapshot is made of."""
+
+    @property
+    def table_count(self) -> int: ...
+    @property
+    def linked_bytes(self) -> int:
+        """In files that are shared with the original."""
+
+    @property
+    def copied_bytes(self) -> int: ...
+    @property
+    def left_out(self) -> list[str]:
+        """Damaged tables, by name."""
+
 class RowBatch:
     """One batch of a scan."""
 
@@ -104,6 +119,27 @@ class RowStream:
 
     def __arrow_c_schema__(self) -> object: ...
     def next_batch(self) -> RowBatch | None: ...
+
+class InspectLine:
+    """One thing that stands in a file."""
+
+    @property
+    def depth(self) -> int:
+        """Lines of a part follow it, one deeper."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def offset_bytes(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def problem(self) -> str:
+        """What is wrong; empty = nothing."""
 
 class Engine:
     """Tables in one folder."""
@@ -142,6 +178,9 @@ class Engine:
     def widen_column(self, table: str, column: Column) -> None: ...
     def compact(self, table: str) -> None: ...
     def flush(self, table: str) -> None: ...
+    def snapshot(self, dir: str, verify: bool) -> SnapshotReport: ...
+    @staticmethod
+    def inspect(path: str, show_all: bool) -> list[InspectLine]: ...
     @staticmethod
     def verify(path: str) -> VerifyReport: ...
 

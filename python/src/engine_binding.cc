@@ -66,6 +66,33 @@ KeyArrays ImportKeys(const nb::list& keys) {
   return arrays;
 }
 
+// Lets Python end a long call of the engine: by Ctrl-C, or by an error of a callback.
+class Interrupt {
+ public:
+  // For a progress callback of the engine. Takes the GIL; `then` runs under it.
+  template <typename Then>
+  Status Check(const char* consequence, const Then& then) {
+    nb::gil_scoped_acquire acquired;
+    try {
+      if (PyErr_CheckSignals() != 0) throw nb::python_error();
+      then();
+      return Status::OK();
+    } catch (nb::python_error& error) {
+      error_.emplace(std::move(error));
+      return Cancelled(consequence);
+    }
+  }
+  // After the call: what Python wanted to raise comes before the engine's own error.
+  void RaiseIfFailed(const Status& status) {
+    if (!error_.has_value() || status.ok()) return;
+    error_->restore();
+    throw nb::python_error();
+  }
+
+ private:
+  std::optional<nb::python_error> error_;
+};
+
 // A scan must not outlive its engine, and Python keeps it as long as it likes.
 class OwningReader final : public arrow::RecordBatchReader {
  public:
@@ -131,29 +158,20 @@ class PythonEngine {
   RowsAndVersion Write(const std::string& table, nb::handle source, bool patch,
                        const std::optional<nb::callable>& progress) {
     const auto reader = ImportStream(source);
-    std::optional<nb::python_error> interrupt;
+    Interrupt interrupt;
     WriteRequest request;
     request.table = table;
     request.mode = patch ? WriteMode::kPatch : WriteMode::kReplace;
     request.on_progress = [&interrupt, &progress](int64_t row_count) {
-      nb::gil_scoped_acquire acquired;
-      try {
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();  // Ctrl-C
+      return interrupt.Check("the write was interrupted; nothing was written", [&] {
         if (progress.has_value()) (*progress)(row_count);
-        return Status::OK();
-      } catch (nb::python_error& error) {
-        interrupt.emplace(std::move(error));
-        return Cancelled("the write was interrupted; nothing was written");
-      }
+      });
     };
     const auto result = [&] {
       nb::gil_scoped_release released;
       return engine_->Write(request, reader.get());
     }();
-    if (interrupt.has_value() && !result.ok()) {
-      interrupt->restore();
-      throw nb::python_error();
-    }
+    interrupt.RaiseIfFailed(result.status());
     const WriteResult written = Unwrap(result);
     return {written.row_count, written.version};
   }
@@ -228,6 +246,20 @@ class PythonEngine {
     WithoutGil([&] { return engine_->Flush(table); });
   }
 
+  SnapshotReport Snapshot(const std::string& dir, bool verify) const {
+    Interrupt interrupt;
+    SnapshotRequest request{dir, verify, {}};
+    request.on_progress = [&interrupt](int64_t) {
+      return interrupt.Check("the snapshot was interrupted; nothing of it is left", [] {});
+    };
+    const auto result = [&] {
+      nb::gil_scoped_release released;
+      return engine_->Snapshot(request);
+    }();
+    interrupt.RaiseIfFailed(result.status());
+    return Unwrap(result);
+  }
+
  private:
   std::shared_ptr<Engine> engine_;
   std::atomic<bool> is_closed_ = false;
@@ -271,6 +303,26 @@ void WriteMatrix(const arrow::RecordBatch& batch, const AnyMatrix& out,
   RaiseIfError(status);
 }
 
+// Names of files and texts in damaged ones need not be UTF-8.
+nb::str AnyText(const std::string& text) {
+  return nb::steal<nb::str>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+}
+
+void BindInspection(nb::module_& module) {
+  const auto text = [](std::string InspectLine::* field) {
+    return [field](const InspectLine& self) { return AnyText(self.*field); };
+  };
+  nb::class_<InspectLine>(module, "InspectLine", "One thing that stands in a file.")
+      .def_ro("depth", &InspectLine::depth, "Lines of a part follow it, one deeper.")
+      .def_prop_ro("name", text(&InspectLine::name))
+      .def_ro("offset_bytes", &InspectLine::offset_bytes)
+      .def_ro("size_bytes", &InspectLine::size_bytes)
+      .def_prop_ro("type", text(&InspectLine::type))
+      .def_prop_ro("value", text(&InspectLine::value))
+      .def_prop_ro("problem", text(&InspectLine::problem), "What is wrong; empty = nothing.");
+}
+
 void BindAnswers(nb::module_& module) {
   nb::class_<ReadResult>(module, "Answer", "Rows of a read, in the order of the keys.")
       .def_prop_ro("row_count", [](const ReadResult& self) { return self.batch->num_rows(); })
@@ -301,6 +353,12 @@ void BindAnswers(nb::module_& module) {
       .def_ro("checked_bytes", &VerifyReport::checked_bytes)
       .def_ro("damage", &VerifyReport::damage)
       .def_ro("orphans", &VerifyReport::orphans);
+  nb::class_<SnapshotReport>(module, "SnapshotReport", "What a snapshot is made of.")
+      .def_ro("table_count", &SnapshotReport::table_count)
+      .def_ro("linked_bytes", &SnapshotReport::linked_bytes,
+              "In files that are shared with the original.")
+      .def_ro("copied_bytes", &SnapshotReport::copied_bytes)
+      .def_ro("left_out", &SnapshotReport::left_out, "Damaged tables, by name.");
 }
 
 }  // namespace
@@ -308,6 +366,7 @@ void BindAnswers(nb::module_& module) {
 void BindEngine(nb::module_& module) {
   BindAnswers(module);
   BindRowStream(module);
+  BindInspection(module);
   nb::class_<PythonEngine>(module, "Engine", "Tables in one folder.")
       .def(nb::init<const std::string&, const std::string&>(), nb::arg("path"), nb::arg("mode"))
       .def("close", &PythonEngine::Close)
@@ -333,6 +392,13 @@ void BindEngine(nb::module_& module) {
       .def("widen_column", &PythonEngine::WidenColumn, nb::arg("table"), nb::arg("column"))
       .def("compact", &PythonEngine::Compact, nb::arg("table"))
       .def("flush", &PythonEngine::Flush, nb::arg("table"))
+      .def("snapshot", &PythonEngine::Snapshot, nb::arg("dir"), nb::arg("verify"))
+      .def_static(
+          "inspect",
+          [](const std::string& path, bool show_all) {
+            return WithoutGil([&] { return Engine::Inspect(path, show_all); }).lines;
+          },
+          nb::arg("path"), nb::arg("show_all"))
       .def_static(
           "verify",
           [](const std::string& path) { return WithoutGil([&] { return Engine::Verify(path); }); },

@@ -99,6 +99,70 @@ def test_compact_says_what_it_saved(folder):
     assert set(json.loads(done.stdout)) == {"bytes_before", "bytes_after"}
 
 
+def test_snapshots_are_taken_and_restored(tmp_path, folder):
+    done = run("snapshot", folder, tmp_path / "snap", "--verify")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"1 tables in {tmp_path / 'snap'}, ")
+    done = run("restore", tmp_path / "snap", tmp_path / "back", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["table_count"], answer["left_out"]) == (1, [])
+    with fletching.open(tmp_path / "back", "r") as copy:
+        assert copy.table("t").row_count == 1000
+    done = run("restore", tmp_path / "snap", tmp_path / "back")
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+    for manifest in (tmp_path / "snap").rglob("*.flman"):
+        manifest.unlink()
+    assert run("restore", tmp_path / "snap", tmp_path / "new").returncode == 2
+    done = run("restore", tmp_path / "snap", tmp_path / "new", "--no-verify")
+    assert done.returncode == 1
+    assert "left out: table '00000001' is damaged" in done.stderr
+
+
+def test_inspect_shows_any_file(folder):
+    done = run("inspect", folder)
+    assert done.returncode == 0, done.stdout
+    assert "  LOCK  " in done.stdout
+    assert 'manifest: table "t", 2 columns, 1 segments' in done.stdout
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        assert [line.problem for line in fletching.inspect(path) if line.problem] == []
+        content = path.read_bytes()
+        for size in (0, 5, 30, len(content) // 2, len(content) - 1):
+            path.write_bytes(content[:size])
+            problem = fletching.inspect(path)[0].problem
+            is_free = path.suffix == ".fllog" and size >= 56  # a log may end anywhere
+            if path.name != "LOCK" and not is_free:
+                assert problem.startswith("offset "), path
+        path.write_bytes(content)
+
+
+def test_inspect_nests_and_shows_all_when_asked(folder):
+    (segment,) = folder.rglob("*.flseg")
+    answer = json.loads(run("inspect", segment, "--json").stdout)
+    parts = {part["name"]: part for part in answer["parts"]}
+    footer = {field["name"]: field for field in parts["footer"]["parts"]}
+    assert footer["row_count"]["value"] == "1000"
+    assert footer["row_count"]["offset_bytes"] == segment.stat().st_size - 176 + 16
+    assert len(parts["key index"]["parts"]) == 11
+    answer = json.loads(run("inspect", segment, "--json", "--all").stdout)
+    parts = {part["name"]: part for part in answer["parts"]}
+    assert len(parts["key index"]["parts"]) > 100
+    done = run("inspect", folder / "nothing")
+    assert done.returncode == 2
+    assert "No such file" in done.stderr
+
+
+def test_inspect_shows_bytes_that_are_no_text(folder):
+    (manifest,) = folder.rglob("*.flman")
+    content = manifest.read_bytes()
+    manifest.write_bytes(content[:44] + b"\xff" + content[45:])  # the name of the table
+    done = run("inspect", manifest)
+    assert done.returncode == 1
+    assert "\\xff" in done.stdout
+    assert "payload checksum differs" in done.stdout
+
+
 def test_help_teaches_by_examples():
     text = run("--help").stdout
     assert "fletching load features docs" in text

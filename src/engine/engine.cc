@@ -12,6 +12,9 @@
 #include "base/ignore_error.h"
 #include "engine/batch_caster.h"
 #include "engine/catalog.h"
+#include "engine/data_folder.h"
+#include "engine/inspect_path.h"
+#include "engine/snapshot.h"
 #include "engine/worker.h"
 #include "io/file.h"
 #include "table/verify.h"
@@ -21,48 +24,9 @@ namespace {
 
 using engine::Catalog;
 using engine::CatalogEntry;
+using engine::kDroppedPrefix;
+using engine::kNewPrefix;
 using table::Table;
-
-// Folders below <data_dir>/tables. Only plain numbers are tables; the others are half made or half
-// removed and go at the next open.
-constexpr std::string_view kNewPrefix = ".new-";
-constexpr std::string_view kDroppedPrefix = ".dropped-";
-constexpr size_t kIdDigits = 8;
-
-std::string IdName(uint64_t id) {
-  const std::string digits = std::to_string(id);
-  return std::string(digits.size() < kIdDigits ? kIdDigits - digits.size() : 0, '0') + digits;
-}
-
-uint64_t ParseId(std::string_view name) {
-  if (name.size() < kIdDigits) return 0;
-  uint64_t id = 0;
-  for (const char digit : name) {
-    if (digit < '0' || digit > '9') return 0;
-    id = id * 10 + static_cast<uint64_t>(digit - '0');
-  }
-  return id;
-}
-
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// Makes a folder and every missing parent, and makes all those names durable. An earlier attempt
-// may have made them and failed to sync, so two names are synced whether they are new or not; the
-// outer one as far as we may, since the folder it is in can be somebody else's.
-Status MakeDurableFolder(io::FileSystem* file_system, const std::string& path) {
-  std::vector<std::string> parents{ParentOf(path)};
-  for (std::string at = path; !file_system->Exists(at); at = parents.back()) {
-    if (at != path) parents.push_back(ParentOf(at));
-    if (parents.back() == "." || parents.back() == "/") break;
-  }
-  ARROW_RETURN_NOT_OK(file_system->MakeFolder(path));
-  for (const std::string& parent : parents) ARROW_RETURN_NOT_OK(file_system->SyncFolder(parent));
-  if (parents.size() == 1) IgnoreError(file_system->SyncFolder(ParentOf(parents[0])));
-  return Status::OK();
-}
 
 }  // namespace
 
@@ -70,9 +34,7 @@ class Engine::Impl {
  public:
   explicit Impl(const EngineOptions& options) : options_(options) {
     file_system_ = options.file_system != nullptr ? options.file_system : io::PosixFileSystem();
-    while (options_.data_dir.size() > 1 && options_.data_dir.ends_with('/')) {
-      options_.data_dir.pop_back();
-    }
+    options_.data_dir = engine::WithoutTrailingSlash(std::move(options_.data_dir));
     context_.file_system = file_system_;
     context_.clock = options.clock != nullptr ? options.clock : SystemClock();
     context_.caster = engine::IngestCaster();
@@ -98,8 +60,8 @@ class Engine::Impl {
 
   // Takes the lock, then looks at the tables again: another writer may have been here before.
   Status BecomeWriter() {
-    ARROW_RETURN_NOT_OK(MakeDurableFolder(file_system_, tables_folder()));
-    ARROW_ASSIGN_OR_RAISE(lock_, file_system_->Lock(options_.data_dir + "/LOCK"));
+    ARROW_RETURN_NOT_OK(engine::MakeDurableFolder(file_system_, tables_folder()));
+    ARROW_ASSIGN_OR_RAISE(lock_, file_system_->Lock(engine::LockFile(options_.data_dir)));
     if (const Status loaded = LoadTables(true); !loaded.ok()) {
       lock_.reset();
       return loaded;
@@ -146,7 +108,7 @@ class Engine::Impl {
       return AlreadyExists("table", *existing);
     }
     ARROW_RETURN_NOT_OK(Settle());
-    const std::string id = IdName(next_id_++);
+    const std::string id = engine::IdName(next_id_++);
     const std::string folder = Folder("", id);
     const auto make = [&]() -> Result<std::shared_ptr<Table>> {
       ARROW_RETURN_NOT_OK(
@@ -203,6 +165,11 @@ class Engine::Impl {
     return Status::OK();
   }
 
+  Result<SnapshotReport> Snapshot(const SnapshotRequest& request) const {
+    if (is_closed_) return InvalidArgument("this engine is closed");
+    return engine::WriteSnapshot(file_system_, options_.data_dir, *catalog_.Pin(), request);
+  }
+
   std::vector<TableInfo> ListTables() const {
     std::vector<TableInfo> infos;
     const auto catalog = catalog_.Pin();
@@ -219,7 +186,7 @@ class Engine::Impl {
   }
 
  private:
-  std::string tables_folder() const { return options_.data_dir + "/tables"; }
+  std::string tables_folder() const { return engine::TablesFolder(options_.data_dir); }
   std::string Folder(std::string_view prefix, const std::string& id) const {
     return tables_folder() + "/" + std::string(prefix) + id;
   }
@@ -256,7 +223,7 @@ class Engine::Impl {
         ARROW_RETURN_NOT_OK(file_system_->RemoveFolder(path));
         continue;
       }
-      const uint64_t id = ParseId(entry.name);
+      const uint64_t id = engine::ParseId(entry.name);
       if (!entry.is_folder || id == 0) continue;
       next_id_ = std::max(next_id_, id + 1);
       auto table = OpenTable(path, is_writer);
@@ -419,15 +386,23 @@ Status Engine::Flush(std::string_view name) {
   return table->Flush();
 }
 
+Result<SnapshotReport> Engine::Snapshot(const SnapshotRequest& request) const {
+  return impl_->Snapshot(request);
+}
+
+Result<InspectReport> Engine::Inspect(const std::string& path, bool show_all) {
+  return engine::InspectPath(io::PosixFileSystem(), path, show_all);
+}
+
 Result<VerifyReport> Engine::Verify(const std::string& data_dir) {
   io::FileSystem* file_system = io::PosixFileSystem();
-  const std::string tables = data_dir + "/tables";
+  const std::string tables = engine::TablesFolder(data_dir);
   if (!file_system->Exists(tables)) return NotFound("data folder", data_dir);
   VerifyReport report;
   ARROW_ASSIGN_OR_RAISE(const auto folders, file_system->List(tables));
   for (const io::FolderEntry& entry : folders) {
     const std::string path = tables + "/" + entry.name;
-    if (entry.is_folder && ParseId(entry.name) != 0) {
+    if (entry.is_folder && engine::ParseId(entry.name) != 0) {
       ARROW_RETURN_NOT_OK(table::VerifyTable(file_system, path, &report));
     } else {
       report.orphans.push_back(path);

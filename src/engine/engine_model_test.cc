@@ -47,7 +47,7 @@ class ModelRun {
     engine_.reset();
     if (options_.disk == nullptr) return;
     VerifyReport report;
-    ASSERT_TRUE(table::VerifyTable(options_.disk, "/data/tables/00000001", &report).ok());
+    ASSERT_TRUE(table::VerifyTable(options_.disk, folder_ + "/tables/00000001", &report).ok());
     EXPECT_TRUE(report.damage.empty()) << report.damage[0] << ", seed " << options_.seed;
   }
 
@@ -55,7 +55,7 @@ class ModelRun {
   void Open() {
     engine_.reset();
     EngineOptions options;
-    options.data_dir = options_.folder;
+    options.data_dir = folder_;
     options.file_system = options_.disk;
     options.clock = &clock_;
     options.background_compaction = options_.background;
@@ -81,7 +81,17 @@ class ModelRun {
       return Open();
     }
     if (choice < 95) return AddColumn();
+    if (choice < 97) return Snapshot();
     return Widen();
+  }
+
+  // From now on the run goes on in the snapshot: it has to be as good as the original.
+  void Snapshot() {
+    std::string dir = options_.folder + "-" + std::to_string(++snapshot_count_);
+    const auto report = engine_->Snapshot({.dir = dir});
+    Expect("snapshot", report.status());
+    folder_ = std::move(dir);
+    Open();
   }
 
   void Expect(const std::string& what, const Status& status) {
@@ -261,6 +271,8 @@ class ModelRun {
   std::unique_ptr<Engine> engine_;
   std::vector<std::string> history_;
   uint64_t version_ = 0;
+  std::string folder_ = options_.folder;
+  int snapshot_count_ = 0;
 };
 
 TEST(EngineModel, AnswersAsADictionaryDoes) {

@@ -1,5 +1,6 @@
 #include "format/manifest.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "base/checksum.h"
@@ -29,31 +30,38 @@ class Encoder {
 // reported once by Finish, so the field list below stays readable.
 class Decoder {
  public:
-  explicit Decoder(ByteSpan bytes) : bytes_(bytes) {}
+  Decoder(ByteSpan bytes, const FieldVisitor* visit) : bytes_(bytes), visit_(visit) {}
 
+  // name: as in docs/format.md; index: of the item, in a list.
   template <typename T>
-  T Get() {
+  T Get(const char* name, int64_t index = -1) {
     if (bytes_.size() - at_ < sizeof(T)) {
       failed_ = true;
       return T{};
     }
     const T value = LoadAs<T>(bytes_.data() + at_);
     at_ += sizeof(T);
+    if (visit_ != nullptr && name != nullptr) {
+      const std::string type =
+          (std::is_signed_v<T> ? "i" : "u") + std::to_string(8 * sizeof(value));
+      (*visit_)({name, index, type, at_ - sizeof(T), sizeof(T), std::to_string(value)});
+    }
     return value;
   }
-  std::string GetText() {
-    const uint32_t size = Get<uint32_t>();
+  std::string GetText(const char* name, int64_t index = -1) {
+    const uint32_t size = Get<uint32_t>(nullptr);
     if (failed_ || bytes_.size() - at_ < size) {
       failed_ = true;
       return {};
     }
     std::string text(reinterpret_cast<const char*>(bytes_.data() + at_), size);
     at_ += size;
+    if (visit_ != nullptr) (*visit_)({name, index, "text", at_ - size - 4, size + 4ull, text});
     return text;
   }
   // A count of items that take at least `item_bytes` each; a lie fails before memory is asked for.
-  uint32_t GetCount(size_t item_bytes) {
-    const uint32_t count = Get<uint32_t>();
+  uint32_t GetCount(const char* name, size_t item_bytes) {
+    const uint32_t count = Get<uint32_t>(name);
     if (failed_ || (bytes_.size() - at_) / item_bytes < count) {
       failed_ = true;
       return 0;
@@ -66,6 +74,7 @@ class Decoder {
 
  private:
   ByteSpan bytes_;
+  const FieldVisitor* const visit_;
   size_t at_ = 0;
   bool failed_ = false;
 };
@@ -90,25 +99,56 @@ void EncodeSchema(const TableSchema& schema, Encoder* out) {
 }
 
 Status DecodeSchema(Decoder* in, TableSchema* schema) {
-  schema->columns.resize(in->GetCount(13));
+  schema->columns.resize(in->GetCount("columns", 13));
+  int64_t index = 0;
   for (ColumnSchema& column : schema->columns) {
-    column.id = in->Get<uint32_t>();
-    const uint8_t flags = in->Get<uint8_t>();
+    column.id = in->Get<uint32_t>("columns.id", index);
+    const uint8_t flags = in->Get<uint8_t>("columns.flags", index);
     column.nullable = (flags & 1) != 0;
     column.strict = (flags & 2) != 0;
-    column.name = in->GetText();
-    ARROW_ASSIGN_OR_RAISE(column.type, ParseTypeName(in->GetText()));
+    column.name = in->GetText("columns.name", index);
+    ARROW_ASSIGN_OR_RAISE(column.type, ParseTypeName(in->GetText("columns.type", index)));
+    ++index;
   }
-  schema->key.resize(in->GetCount(4));
-  for (std::string& name : schema->key) name = in->GetText();
-  schema->event_time = in->GetText();
-  schema->ttl_ms = in->Get<int64_t>();
-  const uint32_t metadata_count = in->GetCount(8);
+  schema->key.resize(in->GetCount("key", 4));
+  index = 0;
+  for (std::string& name : schema->key) name = in->GetText("key.name", index++);
+  schema->event_time = in->GetText("event_time");
+  schema->ttl_ms = in->Get<int64_t>("ttl_ms");
+  const uint32_t metadata_count = in->GetCount("metadata", 8);
   for (uint32_t i = 0; i < metadata_count; ++i) {
-    std::string name = in->GetText();
-    schema->metadata[std::move(name)] = in->GetText();
+    std::string name = in->GetText("metadata.name", i);
+    schema->metadata[std::move(name)] = in->GetText("metadata.value", i);
   }
   return CheckSchema(*schema);
+}
+
+// Errors: kCorruption naming the offset in the file.
+Status DecodePayload(ByteSpan payload, const std::string& file, const FieldVisitor* visit,
+                     Manifest* manifest) {
+  Decoder in(payload, visit);
+  manifest->table_name = in.GetText("table_name");
+  manifest->number = in.Get<uint64_t>("number");
+  manifest->commit = in.Get<uint64_t>("commit");
+  manifest->log_number = in.Get<uint64_t>("log_number");
+  manifest->next_segment = in.Get<uint64_t>("next_segment");
+  manifest->next_column_id = in.Get<uint32_t>("next_column_id");
+  manifest->hash_seed = in.Get<uint64_t>("hash_seed");
+  const Status schema = DecodeSchema(&in, &manifest->schema);
+  if (!schema.ok()) return Corruption(file, sizeof(ManifestHeader) + in.at(), schema.message());
+  manifest->segments.resize(in.GetCount("segments", 32));
+  int64_t index = 0;
+  for (ManifestSegment& segment : manifest->segments) {
+    segment.number = in.Get<uint64_t>("segments.number", index);
+    segment.row_count = in.Get<uint64_t>("segments.row_count", index);
+    segment.file_bytes = in.Get<uint64_t>("segments.file_bytes", index);
+    segment.newest_time_us = in.Get<int64_t>("segments.newest_time_us", index);
+    ++index;
+  }
+  if (in.failed() || !in.at_end()) {
+    return Corruption(file, sizeof(ManifestHeader) + in.at(), "fields do not fill the payload");
+  }
+  return Status::OK();
 }
 
 }  // namespace
@@ -161,28 +201,14 @@ Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file) {
   if (Checksum(payload) != header.payload_checksum) {
     return Corruption(file, sizeof(ManifestHeader), "payload checksum differs");
   }
-  Decoder in(payload);
   Manifest manifest;
-  manifest.table_name = in.GetText();
-  manifest.number = in.Get<uint64_t>();
-  manifest.commit = in.Get<uint64_t>();
-  manifest.log_number = in.Get<uint64_t>();
-  manifest.next_segment = in.Get<uint64_t>();
-  manifest.next_column_id = in.Get<uint32_t>();
-  manifest.hash_seed = in.Get<uint64_t>();
-  const Status schema = DecodeSchema(&in, &manifest.schema);
-  if (!schema.ok()) return Corruption(file, sizeof(ManifestHeader) + in.at(), schema.message());
-  manifest.segments.resize(in.GetCount(32));
-  for (ManifestSegment& segment : manifest.segments) {
-    segment.number = in.Get<uint64_t>();
-    segment.row_count = in.Get<uint64_t>();
-    segment.file_bytes = in.Get<uint64_t>();
-    segment.newest_time_us = in.Get<int64_t>();
-  }
-  if (in.failed() || !in.at_end()) {
-    return Corruption(file, sizeof(ManifestHeader) + in.at(), "fields do not fill the payload");
-  }
+  ARROW_RETURN_NOT_OK(DecodePayload(payload, file, nullptr, &manifest));
   return manifest;
+}
+
+Status VisitManifestPayload(ByteSpan payload, const std::string& file, const FieldVisitor& visit) {
+  Manifest manifest;
+  return DecodePayload(payload, file, &visit, &manifest);
 }
 
 }  // namespace fletching::format

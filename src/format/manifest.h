@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -58,5 +59,20 @@ std::vector<uint8_t> EncodeManifest(const Manifest& manifest);
 // `file` is only used in errors. Errors: kCorruption naming file and offset; kUnsupported for a
 // version newer than ours, saying so.
 Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file);
+
+// One field of a payload, as it is read.
+struct ManifestField {
+  const char* name;   // as in docs/format.md; of an item of a list: "columns.id"
+  int64_t index;      // of that item; -1 for other fields
+  std::string type;   // "u64", "text", ...
+  uint64_t offset;    // in the payload
+  uint64_t size;      // of a text: with its length
+  std::string value;  // in digits, or the text
+};
+using FieldVisitor = std::function<void(const ManifestField& field)>;
+
+// Visits the fields of a payload one after the other, as far as they can be read. Trusts nothing.
+// Errors: as DecodeManifest, for the first thing that makes no sense.
+Status VisitManifestPayload(ByteSpan payload, const std::string& file, const FieldVisitor& visit);
 
 }  // namespace fletching::format

@@ -126,6 +126,17 @@ Result<ArrayPtr> CastDictionary(const ArrayPtr& column, const TypePtr& target,
   if (arrow::is_nested(value_type->id()) || value_type->id() == arrow::Type::DICTIONARY) {
     return Mismatch(*column->type(), *target, "cast it first");
   }
+  if (arrow::is_binary_view_like(value_type->id())) {
+    // Arrow unfolds no dictionary of views; Polars makes them of its categories.
+    const bool is_text = value_type->id() == arrow::Type::STRING_VIEW;
+    const auto& folded = checked_cast<const arrow::DictionaryArray&>(*column);
+    ARROW_ASSIGN_OR_RAISE(
+        const ArrayPtr values,
+        CastColumn(folded.dictionary(), is_text ? arrow::utf8() : arrow::binary(), rules));
+    ARROW_ASSIGN_OR_RAISE(const ArrayPtr plain,
+                          arrow::DictionaryArray::FromArrays(folded.indices(), values));
+    return CastDictionary(plain, target, rules);
+  }
   ARROW_ASSIGN_OR_RAISE(const ArrayPtr plain, arrow::compute::Cast(*column, value_type));
   return CastColumn(plain, target, rules);
 }

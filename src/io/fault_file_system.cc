@@ -102,8 +102,8 @@ class UnreadableFile final : public MappedFile {
 
 std::string_view IoCallName(IoCall call) {
   constexpr std::string_view kNames[] = {
-      "create", "append", "reserve",       "read_at",     "sync",        "close", "map",
-      "rename", "remove", "remove_folder", "make_folder", "sync_folder", "list",  "lock"};
+      "create", "append", "reserve",       "read_at",     "sync",        "close", "map", "rename",
+      "link",   "remove", "remove_folder", "make_folder", "sync_folder", "list",  "lock"};
   return kNames[static_cast<size_t>(call)];
 }
 
@@ -222,6 +222,10 @@ Status FaultFileSystem::Rename(const std::string& source, const std::string& tar
   return Perform(IoCall::kRename, target, [&] { return inner_->Rename(source, target); });
 }
 
+Status FaultFileSystem::Link(const std::string& source, const std::string& target) {
+  return Perform(IoCall::kLink, target, [&] { return inner_->Link(source, target); });
+}
+
 Status FaultFileSystem::Remove(const std::string& path) {
   return Perform(IoCall::kRemove, path, [&] { return inner_->Remove(path); });
 }
@@ -246,6 +250,8 @@ Result<std::vector<FolderEntry>> FaultFileSystem::List(const std::string& path) 
 }
 
 bool FaultFileSystem::Exists(const std::string& path) { return inner_->Exists(path); }
+
+std::string FaultFileSystem::RealPath(const std::string& path) { return inner_->RealPath(path); }
 
 Result<std::unique_ptr<FolderLock>> FaultFileSystem::Lock(const std::string& path) {
   std::unique_ptr<FolderLock> lock;

@@ -31,7 +31,7 @@
 
 namespace fletching::io {
 
-// Calls that count. Exists, StartWriteback and size_bytes cannot fail and do not.
+// Calls that count. Exists, RealPath, StartWriteback and size_bytes cannot fail and do not.
 enum class IoCall : uint8_t {
   kCreate,
   kAppend,
@@ -41,6 +41,7 @@ enum class IoCall : uint8_t {
   kClose,
   kMap,
   kRename,
+  kLink,
   kRemove,
   kRemoveFolder,
   kMakeFolder,
@@ -59,10 +60,11 @@ enum class FaultEffect : uint8_t {
 };
 
 struct FaultPlan {
-  uint64_t at = 0;                 // the first matching call to spoil, counted from 1; 0 = none
-  std::set<IoCall> kinds = {};     // calls that match; empty = all
-  std::string path_contains = {};  // and whose path (of a rename: the target) has this; empty = any
-  bool from_then_on = false;       // all later matching calls too, as when the power is gone
+  uint64_t at = 0;              // the first matching call to spoil, counted from 1; 0 = none
+  std::set<IoCall> kinds = {};  // calls that match; empty = all
+  std::string path_contains =
+      {};  // and whose path (of a rename or link: the target) has this; empty = any
+  bool from_then_on = false;  // all later matching calls too, as when the power is gone
   FaultEffect effect = FaultEffect::kFail;
   Status status = Unavailable("injected: Input/output error");
   // A failing Append leaves this many of its bytes in the file; -1 = none.
@@ -93,12 +95,14 @@ class FaultFileSystem final : public FileSystem {
   Result<std::unique_ptr<AppendFile>> Create(const std::string& path) override;
   Result<std::shared_ptr<MappedFile>> Map(const std::string& path) override;
   Status Rename(const std::string& source, const std::string& target) override;
+  Status Link(const std::string& source, const std::string& target) override;
   Status Remove(const std::string& path) override;
   Status RemoveFolder(const std::string& path) override;
   Status MakeFolder(const std::string& path) override;
   Status SyncFolder(const std::string& path) override;
   Result<std::vector<FolderEntry>> List(const std::string& path) override;
   bool Exists(const std::string& path) override;
+  std::string RealPath(const std::string& path) override;
   Result<std::unique_ptr<FolderLock>> Lock(const std::string& path) override;
 
  private:

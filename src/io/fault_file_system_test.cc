@@ -22,12 +22,13 @@ Status CallEverything(FileSystem* fs) {
   ARROW_RETURN_NOT_OK(file->Close());
   ARROW_RETURN_NOT_OK(fs->Rename("/d/f", "/d/g"));
   ARROW_RETURN_NOT_OK(fs->SyncFolder("/d"));
+  ARROW_RETURN_NOT_OK(fs->Link("/d/g", "/d/h"));
   ARROW_ASSIGN_OR_RAISE(const auto mapped, fs->Map("/d/g"));
   ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List("/d"));
   ARROW_RETURN_NOT_OK(fs->Remove("/d/g"));
   return fs->RemoveFolder("/d");
 }
-constexpr uint64_t kEveryCall = 13;
+constexpr uint64_t kEveryCall = 14;
 
 TEST(FaultFileSystem, FailsTheNthCallForEveryN) {
   for (uint64_t n = 1; n <= kEveryCall + 1; ++n) {

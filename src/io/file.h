@@ -102,6 +102,9 @@ class FileSystem {
   // Errors: kNotFound.
   virtual Result<std::shared_ptr<MappedFile>> Map(const std::string& path) = 0;
   virtual Status Rename(const std::string& source, const std::string& target) = 0;
+  // A second name for a file; both share its bytes. Durable as a created name is.
+  // Errors: kAlreadyExists; kNotFound; kUnavailable where there can be none, as between two disks.
+  virtual Status Link(const std::string& source, const std::string& target) = 0;
   virtual Status Remove(const std::string& path) = 0;  // a file; kNotFound when absent
   // With everything in it; kNotFound when absent. Not atomic: a crash may leave a part.
   virtual Status RemoveFolder(const std::string& path) = 0;
@@ -111,6 +114,9 @@ class FileSystem {
   virtual Status SyncFolder(const std::string& path) = 0;
   virtual Result<std::vector<FolderEntry>> List(const std::string& path) = 0;  // by name
   virtual bool Exists(const std::string& path) = 0;
+  // Absolute, without symbolic links, "." and "..", also of a path that is not there yet: two paths
+  // are the same place when this is.
+  virtual std::string RealPath(const std::string& path) = 0;
   // Exclusive, not waiting. Writes our pid into the file. Errors: kLocked naming the holder's pid.
   virtual Result<std::unique_ptr<FolderLock>> Lock(const std::string& path) = 0;
 };

@@ -198,6 +198,28 @@ TEST_P(AnyFileSystem, SaysWhatIsMissingAndWhatExists) {
   EXPECT_NE(fs()->Map(At("no")).status().message().find(At("no")), std::string::npos);
 }
 
+TEST_P(AnyFileSystem, GivesAFileASecondName) {
+  Put(At("f"), "shared");
+  ASSERT_TRUE(fs()->MakeFolder(At("dir")).ok());
+  ASSERT_TRUE(fs()->Link(At("f"), At("dir/g")).ok());
+  EXPECT_EQ(Get(At("dir/g")), "shared");
+  EXPECT_EQ(CodeOf(fs()->Link(At("f"), At("dir/g"))), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(CodeOf(fs()->Link(At("no"), At("h"))), ErrorCode::kNotFound);
+  EXPECT_EQ(CodeOf(fs()->Link(At("f"), At("no/h"))), ErrorCode::kNotFound);
+  EXPECT_FALSE(fs()->Link(At("dir"), At("h")).ok());
+  EXPECT_EQ(Names(subject_->folder()), "dir/ f");
+  ASSERT_TRUE(fs()->Remove(At("f")).ok());
+  EXPECT_EQ(Get(At("dir/g")), "shared");
+}
+
+TEST_P(AnyFileSystem, KnowsOnePlaceByAllItsPaths) {
+  ASSERT_TRUE(fs()->MakeFolder(At("dir")).ok());
+  const std::string real = fs()->RealPath(At("dir"));
+  EXPECT_EQ(fs()->RealPath(At("./no/..//dir/")), real);
+  EXPECT_EQ(fs()->RealPath(At("dir/not/yet")), real + "/not/yet");
+  EXPECT_NE(fs()->RealPath(At("di")), real);
+}
+
 TEST_P(AnyFileSystem, ListsByNameWithSizes) {
   ASSERT_TRUE(fs()->MakeFolder(At("dir/b/deep")).ok());
   ASSERT_TRUE(fs()->MakeFolder(At("dir/b/deep")).ok());

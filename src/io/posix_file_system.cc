@@ -53,6 +53,11 @@ class RealFileSystem final : public FileSystem {
     return ErrnoError("rename " + source + " to", target, errno);
   }
 
+  Status Link(const std::string& source, const std::string& target) override {
+    if (::link(source.c_str(), target.c_str()) == 0) return Status::OK();
+    return ErrnoError("link " + source + " to", target, errno);
+  }
+
   Status Remove(const std::string& path) override {
     if (::unlink(path.c_str()) == 0) return Status::OK();
     return ErrnoError("remove", path, errno);
@@ -108,6 +113,15 @@ class RealFileSystem final : public FileSystem {
   bool Exists(const std::string& path) override {
     struct stat facts;
     return ::stat(path.c_str(), &facts) == 0;
+  }
+
+  std::string RealPath(const std::string& path) override {
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+    const std::filesystem::path real = std::filesystem::weakly_canonical(absolute, error);
+    std::string text = (error ? absolute.lexically_normal() : real).string();
+    while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+    return text;
   }
 
   Result<std::unique_ptr<FolderLock>> Lock(const std::string& path) override {

@@ -151,6 +151,14 @@ TEST(PosixFileSystem, MapsLargeFilesAtA2MibAddress) {
   }
 }
 
+TEST(PosixFileSystem, FollowsSymbolicLinksToTheRealPath) {
+  TestFolder folder;
+  ASSERT_TRUE(PosixFileSystem()->MakeFolder(folder / "real").ok());
+  ASSERT_EQ(::symlink((folder / "real").c_str(), (folder / "link").c_str()), 0);
+  EXPECT_EQ(PosixFileSystem()->RealPath(folder / "link/new"),
+            PosixFileSystem()->RealPath(folder / "real/new"));
+}
+
 TEST(PosixFileSystem, RefusesToMapAFolderOrAPipe) {
   TestFolder folder;
   EXPECT_FALSE(PosixFileSystem()->Map(folder.path()).ok());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <limits>
 #include <mutex>
 #include <set>
@@ -183,6 +184,15 @@ Status SimFileSystem::Rename(const std::string& source, const std::string& targe
   return state_->tree.Rename(source, target);
 }
 
+Status SimFileSystem::Link(const std::string& source, const std::string& target) {
+  const std::lock_guard guard(state_->mutex);
+  const SimNode node = state_->tree.Find(source);
+  if (!node.exists()) return ErrnoError("link", source, ENOENT);
+  if (node.folder != nullptr) return ErrnoError("link", source, EPERM);
+  if (state_->tree.Find(target).exists()) return ErrnoError("link to", target, EEXIST);
+  return state_->tree.Set(target, node);
+}
+
 Status SimFileSystem::Remove(const std::string& path) {
   const std::lock_guard guard(state_->mutex);
   const SimNode node = state_->tree.Find(path);
@@ -223,6 +233,12 @@ Result<std::vector<FolderEntry>> SimFileSystem::List(const std::string& path) {
 bool SimFileSystem::Exists(const std::string& path) {
   const std::lock_guard guard(state_->mutex);
   return state_->tree.Find(path).exists();
+}
+
+std::string SimFileSystem::RealPath(const std::string& path) {
+  std::string real = std::filesystem::path("/" + path).lexically_normal().string();
+  while (real.size() > 1 && real.ends_with('/')) real.pop_back();
+  return real;
 }
 
 Result<std::unique_ptr<FolderLock>> SimFileSystem::Lock(const std::string& path) {

@@ -45,12 +45,14 @@ class SimFileSystem final : public FileSystem {
   Result<std::unique_ptr<AppendFile>> Create(const std::string& path) override;
   Result<std::shared_ptr<MappedFile>> Map(const std::string& path) override;
   Status Rename(const std::string& source, const std::string& target) override;
+  Status Link(const std::string& source, const std::string& target) override;
   Status Remove(const std::string& path) override;
   Status RemoveFolder(const std::string& path) override;
   Status MakeFolder(const std::string& path) override;
   Status SyncFolder(const std::string& path) override;
   Result<std::vector<FolderEntry>> List(const std::string& path) override;
   bool Exists(const std::string& path) override;
+  std::string RealPath(const std::string& path) override;
   Result<std::unique_ptr<FolderLock>> Lock(const std::string& path) override;
 
   struct State;

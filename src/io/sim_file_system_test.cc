@@ -240,6 +240,24 @@ TEST(SimFileSystem, TellsWhatIsNotSynced) {
                                                        "/a removed, not synced"}));
 }
 
+TEST(SimFileSystem, KeepsOneOfTwoNamesWhenTheOtherIsLost) {
+  SimFileSystem disk;
+  ASSERT_TRUE(disk.MakeFolder("/a").ok());
+  auto file = CreateOrDie(disk, "/a/f");
+  ASSERT_TRUE(file->Append(AsBytes("text")).ok());
+  ASSERT_TRUE(file->Sync().ok());
+  ASSERT_TRUE(disk.SyncFolder("/a").ok());
+  ASSERT_TRUE(disk.SyncFolder("/").ok());
+  ASSERT_TRUE(disk.Link("/a/f", "/g").ok());
+  std::set<std::string> second;
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const auto after = disk.Crash(seed);
+    EXPECT_EQ(Text(*after, "/a/f"), "text");
+    second.insert(Text(*after, "/g"));
+  }
+  EXPECT_EQ(second, (std::set<std::string>{"<absent>", "text"}));
+}
+
 // Random calls in one folder against a model that only knows the promises: which texts a name may
 // stand for after a crash, and how much of each text must be there.
 TEST(SimFileSystem, KeepsItsPromisesOverRandomCalls) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <utility>
 
 #include "io/posix_error.h"
@@ -34,10 +35,15 @@ void RemoveNamesBelow(SimFolder* folder, const auto& record) {
   }
 }
 
-uint64_t BytesBelow(const SimFolder& folder) {
+// A file with two names counts once.
+uint64_t BytesBelow(const SimFolder& folder, std::set<const SimFile*>* counted) {
   uint64_t total_bytes = 0;
   for (const auto& [name, node] : folder.names) {
-    total_bytes += node.file != nullptr ? node.file->bytes->size() : BytesBelow(*node.folder);
+    if (node.folder != nullptr) {
+      total_bytes += BytesBelow(*node.folder, counted);
+    } else if (counted->insert(node.file.get()).second) {
+      total_bytes += node.file->bytes->size();
+    }
   }
   return total_bytes;
 }
@@ -166,7 +172,10 @@ Status SimTree::SyncFolder(std::string_view path) {
   return Status::OK();
 }
 
-uint64_t SimTree::TotalBytes() const { return BytesBelow(*root_); }
+uint64_t SimTree::TotalBytes() const {
+  std::set<const SimFile*> counted;
+  return BytesBelow(*root_, &counted);
+}
 
 std::vector<std::string> SimTree::Describe() const {
   std::vector<std::string> lines;

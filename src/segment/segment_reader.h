@@ -66,6 +66,7 @@ class SegmentReader {
   const format::SegmentFooter& footer() const { return footer_; }
   uint64_t live_row_count() const { return footer_.row_count - footer_.dead_count; }
   uint64_t file_bytes() const { return bytes_.size(); }
+  ByteSpan bytes() const { return bytes_; }  // of the whole file
   // Rows of this column that are neither null nor deleted; 0 without data.
   uint64_t ValueCount(uint32_t column_id) const;
   // The value a constant column has in all rows; nullopt for other columns or damaged bytes.

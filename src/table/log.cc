@@ -5,11 +5,14 @@
 #include <utility>
 
 #include "base/checksum.h"
+#include "format/log_frames.h"
 
 namespace fletching::table {
 namespace {
 
+using format::FrameChecksum;
 using format::FrameHeader;
+using format::HeaderChecksum;
 using format::LogHeader;
 using format::RecordHeader;
 
@@ -19,50 +22,6 @@ constexpr uint64_t kReserveBytesMax = uint64_t{1} << 20;
 template <typename T>
 ByteSpan BytesOfStruct(const T& item) {
   return {reinterpret_cast<const uint8_t*>(&item), sizeof(T)};
-}
-
-uint64_t HeaderChecksum(const LogHeader& header) {
-  return Checksum(BytesOfStruct(header).first(offsetof(LogHeader, checksum)));
-}
-
-uint64_t FrameChecksum(const FrameHeader& header) {
-  return Checksum(BytesOfStruct(header).first(offsetof(FrameHeader, checksum)));
-}
-
-// Whether a whole frame stands at `at`.
-bool IsFrame(ByteSpan bytes, uint64_t at, FrameHeader* header) {
-  if (bytes.size() - at < sizeof(FrameHeader)) return false;
-  *header = LoadAs<FrameHeader>(bytes.data() + at);
-  if (header->magic != format::kFrameMagic || header->checksum != FrameChecksum(*header)) {
-    return false;
-  }
-  const ByteSpan rest = bytes.subspan(at + sizeof(FrameHeader));
-  return header->payload_bytes <= rest.size() &&
-         Checksum(rest.first(header->payload_bytes)) == header->payload_checksum;
-}
-
-// A later frame of the same log behind a bad one: the bad one had been synced.
-bool HoldsLaterFrame(ByteSpan bytes, uint64_t from, const LogHeader& log, uint64_t frame_number) {
-  FrameHeader header;
-  for (uint64_t at = RoundUp(from, 8); at + sizeof(FrameHeader) <= bytes.size(); at += 8) {
-    if (LoadAs<uint64_t>(bytes.data() + at) != format::kFrameMagic) continue;
-    if (IsFrame(bytes, at, &header) && header.salt == log.salt &&
-        header.frame_number > frame_number) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// Whether any frame with a good checksum stands in these bytes, whatever its log.
-bool HoldsAnyFrame(ByteSpan bytes) {
-  FrameHeader header;
-  for (uint64_t at = 0; at + sizeof(FrameHeader) <= bytes.size(); at += 8) {
-    if (LoadAs<uint64_t>(bytes.data() + at) == format::kFrameMagic && IsFrame(bytes, at, &header)) {
-      return true;
-    }
-  }
-  return false;
 }
 
 Status VisitRecords(ByteSpan payload, const std::string& path, uint64_t offset,
@@ -172,9 +131,10 @@ Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_
   uint64_t at = sizeof(LogHeader);
   for (uint64_t number = 0; at < bytes.size(); ++number) {
     FrameHeader frame;
-    if (!IsFrame(bytes, at, &frame) || frame.salt != image.header.salt ||
+    if (!format::IsFrame(bytes, at, &frame) || frame.salt != image.header.salt ||
         frame.frame_number != number) {
-      if (must_be_valid_bytes != 0 || HoldsLaterFrame(bytes, at + 8, image.header, number)) {
+      if (must_be_valid_bytes != 0 ||
+          format::FindLaterFrame(bytes, at + 8, image.header.salt, number) != 0) {
         return Corruption(path, at, "frame is damaged, and acknowledged writes follow it");
       }
       break;  // the torn end of a crash: never acknowledged
@@ -202,7 +162,7 @@ Result<std::vector<LogLink>> ReadLogChain(io::FileSystem* file_system, const std
     if (!header.ok()) {
       // Never finished being made: nothing in it was acknowledged. With frames in it, it was.
       if (wanted == 0 && CodeOf(header.status()) == ErrorCode::kCorruption &&
-          !HoldsAnyFrame(link.file->bytes())) {
+          !format::HoldsAnyFrame(link.file->bytes())) {
         continue;
       }
       return header.status();

@@ -64,6 +64,11 @@ class Table {
   Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
   Result<WriteResult> Delete(const DeleteRequest& request);
   TableInfo Info() const;
+  // Puts a copy of the current version, durably, into `folder`, which opens as this one would: its
+  // segments as links where there can be such, rows in memory as further segments. The caller syncs
+  // the parent folder, and removes `folder` after an error. Takes no lock.
+  Status Snapshot(const std::string& folder, const SnapshotRequest& request,
+                  SnapshotReport* report) const;
   Pinned<Version> PinVersion() const { return current_.Pin(); }
 
   Status Flush();

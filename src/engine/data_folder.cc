@@ -1,0 +1,57 @@
+#include "engine/data_folder.h"
+
+#include <vector>
+
+#include "base/ignore_error.h"
+
+namespace fletching::engine {
+namespace {
+
+constexpr size_t kIdDigits = 8;
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+std::string TablesFolder(const std::string& data_dir) { return data_dir + "/tables"; }
+std::string LockFile(const std::string& data_dir) { return data_dir + "/LOCK"; }
+
+std::string WithoutTrailingSlash(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+std::string IdName(uint64_t id) {
+  const std::string digits = std::to_string(id);
+  return std::string(digits.size() < kIdDigits ? kIdDigits - digits.size() : 0, '0') + digits;
+}
+
+uint64_t ParseId(std::string_view name) {
+  if (name.size() < kIdDigits) return 0;
+  uint64_t id = 0;
+  for (const char digit : name) {
+    if (digit < '0' || digit > '9') return 0;
+    id = id * 10 + static_cast<uint64_t>(digit - '0');
+  }
+  return id;
+}
+
+// An earlier attempt may have made the folders and failed to sync, so two names are synced whether
+// they are new or not; the outer one as far as we may, since the folder it is in can be somebody
+// else's.
+Status MakeDurableFolder(io::FileSystem* file_system, const std::string& path) {
+  std::vector<std::string> parents{ParentOf(path)};
+  for (std::string at = path; !file_system->Exists(at); at = parents.back()) {
+    if (at != path) parents.push_back(ParentOf(at));
+    if (parents.back() == "." || parents.back() == "/") break;
+  }
+  ARROW_RETURN_NOT_OK(file_system->MakeFolder(path));
+  for (const std::string& parent : parents) ARROW_RETURN_NOT_OK(file_system->SyncFolder(parent));
+  if (parents.size() == 1) IgnoreError(file_system->SyncFolder(ParentOf(parents[0])));
+  return Status::OK();
+}
+
+}  // namespace fletching::engine
