@@ -44,7 +44,7 @@ EXAMPLES = {
     "snapshot": "  fletching snapshot features /backup/monday",
     "restore": "  fletching restore /backup/monday features",
     "inspect": "  fletching inspect features\n"
-    "  fletching inspect features/tables/1/MANIFEST-1 --json",
+    "  fletching inspect features/tables/00000001/00000000000000000003.flman --json",
     "verify": "  fletching verify features && echo sound",
     "bench": _bench.EXAMPLES,
     "completion": _completion.EXAMPLES,
