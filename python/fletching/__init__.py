@@ -12,8 +12,7 @@ speaks the Arrow interface (pandas, Polars, PyArrow, ...) and comes out as a `Re
 
 import os
 
-import pyarrow as _pyarrow  # noqa: F401  first: the native module uses the libraries inside it
-
+from fletching import _arrow as _arrow  # first: it checks what the native module links
 from fletching._database import Database, WriteResult
 from fletching._errors import (
     AlreadyExistsError,
