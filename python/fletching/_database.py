@@ -21,17 +21,29 @@ from fletching._table import Table
 
 
 class WriteResult(NamedTuple):
-    row_count: int  # rows given; a key that occurs twice counts twice
-    version: int  # number of the commit that shows them
+    """What a write, load or delete has done."""
+
+    row_count: int
+    """Rows given; a key that occurs twice counts twice."""
+    version: int
+    """Number of the commit that shows them."""
 
 
 class Database:
     """Made by `fletching.open`. Any thread may call any method at any time; long calls let other
-    threads of Python run. Close it, use it in a `with` statement, or leave it to the exit."""
+    threads of Python run. Close it, use it in a `with` statement, or leave it to the exit.
+
+    Errors: a FletchingError of the kind that fits: NotFoundError for a table that is not there,
+    SchemaMismatchError for data or keys of the wrong type (no cast is guessed),
+    InvalidArgumentError for what makes no sense, LockedError if another process writes to the
+    folder.
+    """
 
     def __init__(self, path: str | os.PathLike[str], mode: str = "a") -> None:
         self.path = os.fspath(path)
+        """The folder."""
         self.mode = mode
+        """One of "r", "a", "w", as for `fletching.open`."""
         self._engine = Engine(self.path, mode)
         # Also runs at the exit of the process, while threads can still be ended in order.
         self._closer = weakref.finalize(self, self._engine.close)
@@ -62,7 +74,7 @@ class Database:
         self._engine.create_table(name, columns, keys, event_time or "", ttl_milliseconds(ttl))
 
     def drop(self, name: str) -> None:
-        """Removes a table and its files."""
+        """Removes a table and its files. Errors: NotFoundError."""
         self._engine.drop_table(name)
 
     def tables(self) -> list[TableInfo]:
@@ -70,6 +82,7 @@ class Database:
         return self._engine.list_tables()
 
     def table(self, name: str) -> TableInfo:
+        """What a table is and how large. Errors: NotFoundError."""
         return self._engine.get_table(name)
 
     def __getitem__(self, name: str) -> Table:
@@ -85,7 +98,10 @@ class Database:
         return pa.schema(self._engine.get_table(name))
 
     def add_column(self, name: str, column: str, dtype: Any, *, strict: bool = True) -> None:
-        """Adds a column, null in every row so far. No data is rewritten."""
+        """Adds a column, null in every row so far. No data is rewritten.
+
+        dtype, strict: as for `create_table`.
+        """
         if isinstance(dtype, pa.DataType):
             dtype = stored_type(dtype)
         self._engine.add_column(name, Column(column, dtype, nullable=True, strict=strict))

@@ -20,6 +20,7 @@ class Table:
     def __init__(self, database: "Database", name: str) -> None:
         self._database = database
         self.name = name
+        """As the database knows it."""
 
     @property
     def info(self) -> TableInfo:
@@ -28,6 +29,7 @@ class Table:
 
     @property
     def schema(self) -> pa.Schema:
+        """The columns as pyarrow sees them."""
         return self._database.schema(self.name)
 
     @property

@@ -249,10 +249,12 @@ void BindAnswers(nb::module_& module) {
   nb::class_<RowStream>(module, "RowStream", "Rows of a scan, to be taken once.")
       .def("__arrow_c_stream__", &RowStream::Export, nb::arg("requested_schema") = nb::none());
   nb::class_<VerifyReport>(module, "VerifyReport", "What a check of every byte has found.")
-      .def_ro("file_count", &VerifyReport::file_count)
-      .def_ro("checked_bytes", &VerifyReport::checked_bytes)
-      .def_ro("damage", &VerifyReport::damage)
-      .def_ro("orphans", &VerifyReport::orphans);
+      .def_ro("file_count", &VerifyReport::file_count, "Files read.")
+      .def_ro("checked_bytes", &VerifyReport::checked_bytes, "Bytes held against their checksums.")
+      .def_ro("damage", &VerifyReport::damage,
+              "One line for each damaged place: file, offset, what is wrong.")
+      .def_ro("orphans", &VerifyReport::orphans,
+              "Files that belong to no table: harmless, gone when a writer opens the folder.");
 }
 
 }  // namespace
