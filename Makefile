@@ -23,7 +23,7 @@ configure = cmake --preset $(1) -B $(2) -DFLETCHING_ROOMS="$(ROOMS)" --log-level
 compile = cmake --build $(1) -j$(JOBS) $(if $(2),--target $(2))
 
 .PHONY: build setup setup-dev demo test test-unit test-python lint fmt bench asan tsan fuzz serve \
-        wheel weigh mutants crash headers clean help
+        wheel test-wheel docs weigh mutants crash headers clean help
 
 build: setup-dev ## incremental dev build of everything
 	@$(call configure,dev,$(BUILD))
@@ -100,8 +100,19 @@ crash: setup-dev ## CYCLES=200: kill -9 under load, reopen, compare; SEED= repea
 mutants: setup-dev ## seeded faults, each of which a test must catch; M=name for one
 	@$(PY) tools/mutants.py --jobs $(JOBS) $(M)
 
-wheel: setup-dev ## dist/*.whl
-	@$(PY) -m pip wheel . --no-deps --no-build-isolation -w dist
+wheel: setup-dev ## dist/*.whl, with what it needs inside but for the pyarrow it depends on
+	@tools/wheel.sh Release dist
+
+# The dev build's objects are in the compiler cache after `make test`, so its wheel takes seconds
+# where the release one takes minutes; packing and repairing are the same.
+test-wheel: setup-dev ## a wheel into an empty environment, where the README has to work; WHEEL=path
+ifndef WHEEL
+	@tools/wheel.sh Dev build/wheel-dev/dist
+endif
+	@$(PY) tools/try_wheel.py $(or $(WHEEL),build/wheel-dev/dist/*.whl)
+
+docs: build ## build/docs: the API reference, from the docstrings
+	@PYTHONPATH=$(CURDIR)/$(BUILD)/python $(PY) tools/build_docs.py
 
 weigh: setup-dev ## the heaviest sources after preprocessing
 	@$(call configure,dev,$(BUILD))

@@ -14,8 +14,7 @@ speaks the Arrow interface (pandas, Polars, PyArrow, ...) and comes out as a `Re
 import os
 from typing import Any
 
-import pyarrow as _pyarrow  # noqa: F401  first: the native module uses the libraries inside it
-
+from fletching import _arrow as _arrow  # first: it checks what the native module links
 from fletching._async_client import AsyncClient
 from fletching._client import Client
 from fletching._database import Database
@@ -41,7 +40,7 @@ from fletching._native import Engine as _Engine
 from fletching._redis import RedisLoad
 from fletching._redis_source import RedisSource
 from fletching._result import ReadResult
-from fletching._store import WriteResult
+from fletching._store import Store, WriteResult
 from fletching._table import Table
 
 __version__ = "0.1.0"
@@ -68,6 +67,7 @@ __all__ = [
     "SchemaMismatchError",
     "SnapshotReport",
     "StorageFullError",
+    "Store",
     "Table",
     "TableInfo",
     "TooLargeError",

@@ -30,6 +30,7 @@ class AsyncClient:
     def __init__(self, url: str, *, connections_max: int = 64, **options: Any) -> None:
         options.setdefault("idle_connections_max", connections_max)
         self.url = url
+        """As it was given."""
         self._client = Client(url, **options)
         self._turns = asyncio.Semaphore(connections_max)
 
@@ -44,7 +45,7 @@ class AsyncClient:
         missing: str = "null",
         fill: Any = None,
     ) -> ReadResult:
-        """As `Database.read`."""
+        """As `Store.read`."""
         check_missing(missing)
         arrays, answer = await self._read(name, keys, columns, missing == "drop")
         return read_result(name, arrays, answer, missing, fill)
@@ -59,12 +60,12 @@ class AsyncClient:
         fill: float | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """As `Database.read_matrix`."""
+        """As `Store.read_matrix`."""
         _, answer = await self._read(name, keys, columns, False)
         return matrix_of(answer, dtype, fill, out)
 
     async def read_many(self, reads: Iterable[Sequence[Any]]) -> list[ReadResult]:
-        """As `Database.read_many`."""
+        """As `Store.read_many`."""
         return await asyncio.to_thread(self._client.read_many, list(reads))
 
     async def write(
@@ -75,25 +76,25 @@ class AsyncClient:
         *,
         mode: str = "replace",
     ) -> WriteResult:
-        """As `Database.write`. Cancelling does not take back what was sent."""
+        """As `Store.write`. Cancelling does not take back what was sent."""
         return await asyncio.to_thread(self._client.write, name, frame, key, mode=mode)
 
     async def load(
         self, name: str, path: Any, key: str | Sequence[str] | None = None, **options: Any
     ) -> WriteResult:
-        """As `Database.load`."""
+        """As `Store.load`."""
         return await asyncio.to_thread(self._client.load, name, path, key, **options)
 
     async def delete(
         self, name: str, keys: Any, *, event_time: datetime | None = None
     ) -> WriteResult:
-        """As `Database.delete`."""
+        """As `Store.delete`."""
         return await asyncio.to_thread(self._client.delete, name, keys, event_time=event_time)
 
     async def scan(
         self, name: str, columns: Sequence[str] | None = None, limit: int | None = None
     ) -> AsyncIterator[pa.RecordBatch]:
-        """`async for batch in client.scan("docs")`; see `Database.scan`."""
+        """`async for batch in client.scan("docs")`; see `Store.scan`."""
         rows = await asyncio.to_thread(self._client.scan, name, columns, limit)
         while (batch := await asyncio.to_thread(next, rows, None)) is not None:
             yield batch
@@ -110,7 +111,7 @@ class AsyncClient:
         ttl: timedelta | None = None,
         strict: bool = True,
     ) -> None:
-        """As `Database.create_table`."""
+        """As `Store.create_table`."""
         await asyncio.to_thread(
             self._client.create_table,
             name,
@@ -122,31 +123,31 @@ class AsyncClient:
         )
 
     async def drop(self, name: str) -> None:
-        """As `Database.drop`."""
+        """As `Store.drop`."""
         await asyncio.to_thread(self._client.drop, name)
 
     async def tables(self) -> list[TableInfo]:
-        """As `Database.tables`."""
+        """As `Store.tables`."""
         return await asyncio.to_thread(self._client.tables)
 
     async def table(self, name: str) -> TableInfo:
-        """As `Database.table`."""
+        """As `Store.table`."""
         return await asyncio.to_thread(self._client.table, name)
 
     async def schema(self, name: str) -> pa.Schema:
-        """As `Database.schema`."""
+        """As `Store.schema`."""
         return await asyncio.to_thread(self._client.schema, name)
 
     async def add_column(self, name: str, column: str, dtype: Any, *, strict: bool = True) -> None:
-        """As `Database.add_column`."""
+        """As `Store.add_column`."""
         await asyncio.to_thread(self._client.add_column, name, column, dtype, strict=strict)
 
     async def widen_column(self, name: str, column: str, dtype: Any) -> None:
-        """As `Database.widen_column`."""
+        """As `Store.widen_column`."""
         await asyncio.to_thread(self._client.widen_column, name, column, dtype)
 
     async def compact(self, name: str) -> None:
-        """As `Database.compact`."""
+        """As `Store.compact`."""
         await asyncio.to_thread(self._client.compact, name)
 
     # -- the client itself --------------------------------------------------------------------

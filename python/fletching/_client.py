@@ -48,6 +48,7 @@ class Client(Store):
         idle_connections_max: int = 16,
     ) -> None:
         self.url = url
+        """As it was given."""
         self._options = {
             "timeout_ms": timeout_ms,
             "connect_timeout_ms": connect_timeout_ms,

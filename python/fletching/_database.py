@@ -24,13 +24,17 @@ class Database(Store):
     """Made by `fletching.open`. Any thread may call any method at any time; long calls let other
     threads of Python run. Close it, use it in a `with` statement, or leave it to the exit.
 
+    Errors: as for all stores, and LockedError if another process writes to the folder.
+
     After a fork the child opens the folder again at its first call, and reads what is committed
     then; one that wrote in the parent leaves the writing to the parent. Pickles as path and mode.
     """
 
     def __init__(self, path: str | os.PathLike[str], mode: str = "a") -> None:
         self.path = os.fspath(path)
+        """The folder."""
         self.mode = mode
+        """One of "r", "a", "w", as for `fletching.open`."""
         self._absolute_path = os.path.abspath(self.path)
         self._opening = threading.Lock()
         self._open()

@@ -12,10 +12,12 @@ class FletchingError(Exception):
     """Whatever this package raises on purpose."""
 
     code: ClassVar[str] = ""
+    """The kind of error in one word, the same at every door."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        """What `str(error)` says."""
 
     def __str__(self) -> str:  # KeyError would put quotes around it, OSError a number before it
         return self.message

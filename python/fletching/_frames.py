@@ -18,6 +18,7 @@ from fletching._errors import (
     InvalidArgumentError,
     SchemaMismatchError,
 )
+from fletching._load import find_files, open_files
 
 
 class Source:
@@ -33,8 +34,10 @@ class Source:
 
 
 def as_source(frame: Any) -> Source:
-    """frame: pandas or Polars, a table, batch or reader of PyArrow, a dict of columns, or anything
-    else with `__arrow_c_stream__` or `__arrow_c_array__`."""
+    """frame: pandas or Polars, a table, batch or reader of PyArrow, a dict of columns, a path, or
+    anything else with `__arrow_c_stream__` or `__arrow_c_array__`."""
+    if isinstance(frame, str | os.PathLike):
+        frame, _ = open_files(find_files(frame))
     if isinstance(frame, pa.RecordBatchReader):
         return _checked_reader(frame)
     return _source_of(_as_arrow(frame))
@@ -66,8 +69,6 @@ def _not_a_frame(frame: Any) -> str:
     kind = type(frame).__name__
     if kind == "LazyFrame":
         return "cannot write a LazyFrame; give what its collect() returns"
-    if isinstance(frame, str | os.PathLike):
-        return f"cannot write a {kind}; the method load puts files into a table"
     return (
         f"cannot write a {kind}; give a pandas or Polars DataFrame, a PyArrow table, batch or "
         "reader, a dict of columns, or another object with __arrow_c_stream__"

@@ -6,42 +6,74 @@ from typing import Annotated
 from numpy.typing import NDArray
 
 class Column:
-    """One column of a table."""
+    """
+    One column of a table. dtype: text ("utf8", "float32", "list<float32>") or a pyarrow type.
+    """
 
     def __init__(
         self, name: str, dtype: object, nullable: bool = True, strict: bool = True
     ) -> None: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique in its table."""
+
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """The type as text, as create_table takes it."""
+
     @property
-    def nullable(self) -> bool: ...
+    def nullable(self) -> bool:
+        """Whether values may be null; keys never are."""
+
     @property
-    def strict(self) -> bool: ...
+    def strict(self) -> bool:
+        """False lets float64 be written to a float32 column, rounded."""
+
     def __repr__(self) -> str: ...
 
 class TableInfo:
     """What a table is and how large."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique in its folder."""
+
     @property
-    def row_count(self) -> int: ...
+    def row_count(self) -> int:
+        """
+        Rows kept: an upper bound while replaced and deleted ones wait for compaction.
+        """
+
     @property
-    def disk_bytes(self) -> int: ...
+    def disk_bytes(self) -> int:
+        """Size of its files, in bytes."""
+
     @property
-    def segment_count(self) -> int: ...
+    def segment_count(self) -> int:
+        """Files that a read may have to look into."""
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Number of the newest commit."""
+
     @property
-    def columns(self) -> list[Column]: ...
+    def columns(self) -> list[Column]:
+        """Every column, in the order of the schema."""
+
     @property
-    def key(self) -> list[str]: ...
+    def key(self) -> list[str]:
+        """Names of the columns that identify a row."""
+
     @property
-    def event_time(self) -> str: ...
+    def event_time(self) -> str:
+        """
+        The column whose newest value of a key wins; empty if the last write does.
+        """
+
     @property
-    def ttl_ms(self) -> int: ...
+    def ttl_ms(self) -> int:
+        """Milliseconds after which a row reads as missing; 0 = never."""
+
     @property
     def damage(self) -> tuple[str, str] | None:
         """(code, message) where its files are damaged, else None."""
@@ -86,25 +118,38 @@ class VerifyReport:
     """What a check of every byte has found."""
 
     @property
-    def file_count(self) -> int: ...
+    def file_count(self) -> int:
+        """Files read."""
+
     @property
-    def checked_bytes(self) -> int: ...
+    def checked_bytes(self) -> int:
+        """Bytes held against their checksums."""
+
     @property
-    def damage(self) -> list[str]: ...
+    def damage(self) -> list[str]:
+        """One line for each damaged place: file, offset, what is wrong."""
+
     @property
-    def orphans(self) -> list[str]: ...
+    def orphans(self) -> list[str]:
+        """
+        Files that belong to no table: harmless, gone when a writer opens the folder.
+        """
 
 class SnapshotReport:
     """What a snapshot is made of."""
 
     @property
-    def table_count(self) -> int: ...
+    def table_count(self) -> int:
+        """Tables copied."""
+
     @property
     def linked_bytes(self) -> int:
         """In files that are shared with the original."""
 
     @property
-    def copied_bytes(self) -> int: ...
+    def copied_bytes(self) -> int:
+        """In files of its own."""
+
     @property
     def left_out(self) -> list[str]:
         """Damaged tables, by name."""
@@ -128,15 +173,25 @@ class InspectLine:
         """Lines of a part follow it, one deeper."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Of a field, a part or a file."""
+
     @property
-    def offset_bytes(self) -> int: ...
+    def offset_bytes(self) -> int:
+        """Where it begins in the file."""
+
     @property
-    def size_bytes(self) -> int: ...
+    def size_bytes(self) -> int:
+        """How long it is."""
+
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """ "u64", "text", "SegmentFooter"."""
+
     @property
-    def value(self) -> str: ...
+    def value(self) -> str:
+        """What stands there; may be empty."""
+
     @property
     def problem(self) -> str:
         """What is wrong; empty = nothing."""

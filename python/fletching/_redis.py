@@ -37,11 +37,16 @@ _SCANS_MAX = 1000  # of one batch, where a pattern matches few keys: then the cu
 class RedisLoad(NamedTuple):
     """What a load has done."""
 
-    row_count: int  # written, by all runs of this load; a key that SCAN gave twice counts twice
-    version: int  # number of the commit that shows them
-    checked_count: int  # keys compared afterwards
-    gone_count: int  # of the sampled keys, those that Redis has no longer
-    differences: list[str]  # what the check found; empty if all is well
+    row_count: int
+    """Written by all runs of this load; a key that SCAN gave twice counts twice."""
+    version: int
+    """Number of the commit that shows them."""
+    checked_count: int
+    """Keys compared afterwards."""
+    gone_count: int
+    """Of the sampled keys, those that Redis has no longer."""
+    differences: list[str]
+    """What the check found; empty if all is well."""
 
 
 class Loader:

@@ -104,6 +104,7 @@ class ReadResult:
 
     @property
     def found_count(self) -> int:
+        """Keys that are there, of those asked for."""
         return self._answer.found_count
 
     @property

@@ -19,8 +19,12 @@ from fletching._table import Table
 
 
 class WriteResult(NamedTuple):
-    row_count: int  # rows given; a key that occurs twice counts twice
-    version: int  # number of the commit that shows them
+    """What a write, load or delete has done."""
+
+    row_count: int
+    """Rows given; a key that occurs twice counts twice."""
+    version: int
+    """Number of the commit that shows them."""
 
 
 class Tables(Protocol):
@@ -53,7 +57,12 @@ class Tables(Protocol):
 
 class Store:
     """All calls that `fletching.open` and `fletching.connect` share. Any thread may call any of
-    them at any time; long calls let other threads of Python run."""
+    them at any time; long calls let other threads of Python run.
+
+    Errors: a FletchingError of the kind that fits: NotFoundError for a table that is not there,
+    SchemaMismatchError for data or keys of the wrong type (no cast is guessed),
+    InvalidArgumentError for what makes no sense.
+    """
 
     @property
     def _engine(self) -> Tables:
@@ -85,7 +94,7 @@ class Store:
         self._engine.create_table(name, columns, keys, event_time or "", ttl_milliseconds(ttl))
 
     def drop(self, name: str) -> None:
-        """Removes a table and its files."""
+        """Removes a table and its files. Errors: NotFoundError."""
         self._engine.drop_table(name)
 
     def tables(self) -> list[TableInfo]:
@@ -93,6 +102,7 @@ class Store:
         return self._engine.list_tables()
 
     def table(self, name: str) -> TableInfo:
+        """What a table is and how large. Errors: NotFoundError."""
         return self._engine.get_table(name)
 
     def __getitem__(self, name: str) -> Table:
@@ -108,7 +118,10 @@ class Store:
         return pa.schema(self._engine.get_table(name))
 
     def add_column(self, name: str, column: str, dtype: Any, *, strict: bool = True) -> None:
-        """Adds a column, null in every row so far. No data is rewritten."""
+        """Adds a column, null in every row so far. No data is rewritten.
+
+        dtype, strict: as for `create_table`.
+        """
         if isinstance(dtype, pa.DataType):
             dtype = stored_type(dtype)
         self._engine.add_column(name, Column(column, dtype, nullable=True, strict=strict))
@@ -134,8 +147,9 @@ class Store:
     ) -> WriteResult:
         """Stores all rows of `frame`, or none if anything is wrong with it; durable on return.
 
-        frame: pandas or Polars, a PyArrow table, batch or reader, a dict of columns, or anything
-            with the Arrow stream interface.
+        frame: pandas or Polars, a PyArrow table, batch or reader, a dict of columns (lists, NumPy
+            arrays, tensors; two dimensions make a column of lists of one length), anything with
+            the Arrow stream interface, or the path of Parquet, CSV or Arrow files as for `load`.
         key: makes the table, with the frame's own types, if there is none yet.
         mode: "replace" wants every column and replaces whole rows; "patch" keeps what the frame
             does not name.

@@ -20,6 +20,7 @@ class Table:
     def __init__(self, store: "Store", name: str) -> None:
         self._store = store
         self.name = name
+        """As the database knows it."""
 
     @property
     def info(self) -> TableInfo:
@@ -28,6 +29,7 @@ class Table:
 
     @property
     def schema(self) -> pa.Schema:
+        """The columns as pyarrow sees them."""
         return self._store.schema(self.name)
 
     @property
@@ -37,7 +39,7 @@ class Table:
         return sum(batch.num_rows for batch in self._store.scan(self.name, self.info.key[:1]))
 
     def read(self, keys: Any, columns: Sequence[str] | None = None, **options: Any) -> ReadResult:
-        """As `Database.read`."""
+        """As `Store.read`."""
         return self._store.read(self.name, keys, columns, **options)
 
     def head(self, row_count: int = 10) -> pa.Table:

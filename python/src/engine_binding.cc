@@ -315,11 +315,11 @@ void BindInspection(nb::module_& module) {
   };
   nb::class_<InspectLine>(module, "InspectLine", "One thing that stands in a file.")
       .def_ro("depth", &InspectLine::depth, "Lines of a part follow it, one deeper.")
-      .def_prop_ro("name", text(&InspectLine::name))
-      .def_ro("offset_bytes", &InspectLine::offset_bytes)
-      .def_ro("size_bytes", &InspectLine::size_bytes)
-      .def_prop_ro("type", text(&InspectLine::type))
-      .def_prop_ro("value", text(&InspectLine::value))
+      .def_prop_ro("name", text(&InspectLine::name), "Of a field, a part or a file.")
+      .def_ro("offset_bytes", &InspectLine::offset_bytes, "Where it begins in the file.")
+      .def_ro("size_bytes", &InspectLine::size_bytes, "How long it is.")
+      .def_prop_ro("type", text(&InspectLine::type), "\"u64\", \"text\", \"SegmentFooter\".")
+      .def_prop_ro("value", text(&InspectLine::value), "What stands there; may be empty.")
       .def_prop_ro("problem", text(&InspectLine::problem), "What is wrong; empty = nothing.");
 }
 
@@ -349,15 +349,17 @@ void BindAnswers(nb::module_& module) {
       nb::arg("batch"), nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
       "The same for a batch of the Arrow interface.");
   nb::class_<VerifyReport>(module, "VerifyReport", "What a check of every byte has found.")
-      .def_ro("file_count", &VerifyReport::file_count)
-      .def_ro("checked_bytes", &VerifyReport::checked_bytes)
-      .def_ro("damage", &VerifyReport::damage)
-      .def_ro("orphans", &VerifyReport::orphans);
+      .def_ro("file_count", &VerifyReport::file_count, "Files read.")
+      .def_ro("checked_bytes", &VerifyReport::checked_bytes, "Bytes held against their checksums.")
+      .def_ro("damage", &VerifyReport::damage,
+              "One line for each damaged place: file, offset, what is wrong.")
+      .def_ro("orphans", &VerifyReport::orphans,
+              "Files that belong to no table: harmless, gone when a writer opens the folder.");
   nb::class_<SnapshotReport>(module, "SnapshotReport", "What a snapshot is made of.")
-      .def_ro("table_count", &SnapshotReport::table_count)
+      .def_ro("table_count", &SnapshotReport::table_count, "Tables copied.")
       .def_ro("linked_bytes", &SnapshotReport::linked_bytes,
               "In files that are shared with the original.")
-      .def_ro("copied_bytes", &SnapshotReport::copied_bytes)
+      .def_ro("copied_bytes", &SnapshotReport::copied_bytes, "In files of its own.")
       .def_ro("left_out", &SnapshotReport::left_out, "Damaged tables, by name.");
 }
 

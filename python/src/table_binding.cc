@@ -56,7 +56,9 @@ std::optional<std::pair<std::string, std::string>> Damage(const TableInfo& info)
 }  // namespace
 
 void BindTable(nb::module_& module) {
-  nb::class_<ColumnSchema>(module, "Column", "One column of a table.")
+  nb::class_<ColumnSchema>(module, "Column",
+                           "One column of a table. dtype: text (\"utf8\", \"float32\", "
+                           "\"list<float32>\") or a pyarrow type.")
       .def(
           "__init__",
           [](ColumnSchema* self, std::string name, nb::object dtype, bool nullable, bool strict) {
@@ -67,22 +69,35 @@ void BindTable(nb::module_& module) {
             new (self) ColumnSchema{std::move(name), std::move(type), nullable, strict};
           },
           nb::arg("name"), nb::arg("dtype"), nb::arg("nullable") = true, nb::arg("strict") = true)
-      .def_ro("name", &ColumnSchema::name)
-      .def_prop_ro("dtype", [](const ColumnSchema& self) { return TypeName(*self.type); })
-      .def_ro("nullable", &ColumnSchema::nullable)
-      .def_ro("strict", &ColumnSchema::strict)
+      .def_ro("name", &ColumnSchema::name, "Unique in its table.")
+      .def_prop_ro(
+          "dtype", [](const ColumnSchema& self) { return TypeName(*self.type); },
+          "The type as text, as create_table takes it.")
+      .def_ro("nullable", &ColumnSchema::nullable, "Whether values may be null; keys never are.")
+      .def_ro("strict", &ColumnSchema::strict,
+              "False lets float64 be written to a float32 column, rounded.")
       .def("__repr__", &ColumnText);
 
   nb::class_<TableInfo>(module, "TableInfo", "What a table is and how large.")
-      .def_ro("name", &TableInfo::name)
-      .def_ro("row_count", &TableInfo::row_count)
-      .def_ro("disk_bytes", &TableInfo::disk_bytes)
-      .def_ro("segment_count", &TableInfo::segment_count)
-      .def_ro("version", &TableInfo::version)
-      .def_prop_ro("columns", [](const TableInfo& self) { return self.schema.columns; })
-      .def_prop_ro("key", [](const TableInfo& self) { return self.schema.key; })
-      .def_prop_ro("event_time", [](const TableInfo& self) { return self.schema.event_time; })
-      .def_prop_ro("ttl_ms", [](const TableInfo& self) { return self.schema.ttl_ms; })
+      .def_ro("name", &TableInfo::name, "Unique in its folder.")
+      .def_ro("row_count", &TableInfo::row_count,
+              "Rows kept: an upper bound while replaced and deleted ones wait for compaction.")
+      .def_ro("disk_bytes", &TableInfo::disk_bytes, "Size of its files, in bytes.")
+      .def_ro("segment_count", &TableInfo::segment_count,
+              "Files that a read may have to look into.")
+      .def_ro("version", &TableInfo::version, "Number of the newest commit.")
+      .def_prop_ro(
+          "columns", [](const TableInfo& self) { return self.schema.columns; },
+          "Every column, in the order of the schema.")
+      .def_prop_ro(
+          "key", [](const TableInfo& self) { return self.schema.key; },
+          "Names of the columns that identify a row.")
+      .def_prop_ro(
+          "event_time", [](const TableInfo& self) { return self.schema.event_time; },
+          "The column whose newest value of a key wins; empty if the last write does.")
+      .def_prop_ro(
+          "ttl_ms", [](const TableInfo& self) { return self.schema.ttl_ms; },
+          "Milliseconds after which a row reads as missing; 0 = never.")
       .def_prop_ro("damage", &Damage, "(code, message) where its files are damaged, else None.")
       .def("__arrow_c_schema__", &ExportTableSchema)
       .def("__repr__", &TableText);

@@ -15,6 +15,13 @@ def rows(first, count, value=0):
     return pa.table({"id": list(range(first, first + count)), "n": [value] * count})
 
 
+def test_a_write_takes_a_path(db, tmp_path):
+    pa.parquet.write_table(pa.table({"id": [1, 2], "x": [0.5, 1.5]}), tmp_path / "rows.parquet")
+    assert db.write("t", tmp_path / "rows.parquet", key="id").row_count == 2
+    assert db.write("t", str(tmp_path / "rows.parquet")).row_count == 2
+    assert db.read("t", [2]).to_arrow()["x"].to_pylist() == [1.5]
+
+
 def test_a_folder_is_one_write_and_the_last_file_wins(db, tmp_path):
     folder = tmp_path / "export"
     (folder / "b").mkdir(parents=True)

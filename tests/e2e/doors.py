@@ -15,6 +15,7 @@ test_doors.py puts every type through it, written by it and read by the others, 
 embedded writer to the server and back, since only one process may write to it.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,7 +117,9 @@ class Embedded(Door):
 
     def read(self, table: str, keys: pa.Table, columns: list[str]) -> Rows:
         with self.stage.reader() as db:
-            result = db.read(table, keys, columns)
+            return self.rows(db.read(table, keys, columns), columns)
+
+    def rows(self, result: fletching.ReadResult, columns: list[str]) -> Rows:
         batch = result.to_arrow()
         assert batch.schema.names == columns
         found = result.found.tolist()
@@ -283,4 +286,54 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.chunks else pa.array([], column.type)
 
 
-DOORS: list[type[Door]] = [Embedded, HttpArrow, HttpJson, HttpJsonNumbers, HttpParquet]
+class Client(Embedded):
+    """Of the package, over HTTP."""
+
+    name = "client"
+
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        host = self.stage.server().address
+        with fletching.connect(host) as client:
+            yield client
+
+    def create(self, table: str, schema: pa.Schema, key: list[str]) -> None:
+        with self.connected() as client:
+            client.create_table(table, schema, key=key)
+
+    def write(self, table: str, rows: pa.Table, patch: bool) -> None:
+        with self.connected() as client:
+            written = client.write(table, rows, mode="patch" if patch else "replace")
+        assert written.row_count == rows.num_rows
+
+    def read(self, table: str, keys: pa.Table, columns: list[str]) -> Rows:
+        with self.connected() as client:
+            return self.rows(client.read(table, keys, columns), columns)
+
+    def delete(self, table: str, keys: pa.Table) -> None:
+        with self.connected() as client:
+            client.delete(table, keys)
+
+
+class AsyncClient(Client):
+    """Reads in an event loop."""
+
+    name = "async client"
+
+    def read(self, table: str, keys: pa.Table, columns: list[str]) -> Rows:
+        async def read() -> fletching.ReadResult:
+            async with fletching.connect_async(self.stage.server().address) as client:
+                return await client.read(table, keys, columns)
+
+        return self.rows(asyncio.run(read()), columns)
+
+
+DOORS: list[type[Door]] = [
+    Embedded,
+    HttpArrow,
+    HttpJson,
+    HttpJsonNumbers,
+    HttpParquet,
+    Client,
+    AsyncClient,
+]

@@ -1,0 +1,1 @@
+"""Other libraries' names over Fletching, so that code moves by one import."""
