@@ -23,7 +23,7 @@ configure = cmake --preset $(1) -B $(2) -DFLETCHING_ROOMS="$(ROOMS)" --log-level
 compile = cmake --build $(1) -j$(JOBS) $(if $(2),--target $(2))
 
 .PHONY: build setup setup-dev demo test test-unit test-python lint fmt bench asan tsan fuzz serve \
-        wheel test-wheel docs weigh mutants crash headers clean help
+        wheel test-wheel test-torch docs weigh mutants crash headers clean help
 
 build: setup-dev ## incremental dev build of everything
 	@$(call configure,dev,$(BUILD))
@@ -110,6 +110,11 @@ ifndef WHEEL
 	@tools/wheel.sh Dev build/wheel-dev/dist
 endif
 	@$(PY) tools/try_wheel.py $(or $(WHEEL),build/wheel-dev/dist/*.whl)
+
+test-torch: build ## results in PyTorch, databases in a DataLoader; installs five gigabytes once
+	@tools/setup.sh torch
+	@FLETCHINGD=$(CURDIR)/$(BUILD)/bin/fletchingd PYTHONPATH=$(CURDIR)/$(BUILD)/python \
+	  .venv-torch/bin/python -m pytest -q python/tests/test_torch.py
 
 docs: build ## build/docs: the API reference, from the docstrings
 	@PYTHONPATH=$(CURDIR)/$(BUILD)/python $(PY) tools/build_docs.py

@@ -5,6 +5,7 @@
 #   tools/setup.sh dev       the same, and what tests and lint need
 #   tools/setup.sh fuzz      dev and clang with libFuzzer
 #   tools/setup.sh bench     dev and nginx, the yardstick of the HTTP benchmark
+#   tools/setup.sh torch     .venv-torch with PyTorch, five gigabytes, for its tests
 #   tools/setup.sh murr019   .venv-murr019 with the older client, for one test
 #
 # PYTHON=/path/to/python picks the interpreter of .venv (3.11 or newer).
@@ -28,6 +29,7 @@ case "$level" in
   fuzz) requirements=requirements-dev.txt; packages+=(redis-server clang-16 libclang-rt-16-dev) ;;
   bench) requirements=requirements-dev.txt; packages+=(redis-server nginx-light) ;;
   murr019) requirements=requirements-murr019.txt; venv=.venv-murr019 ;;
+  torch) requirements=requirements-torch.txt; venv=.venv-torch ;;
   *) echo "setup: do not know '$level'; see the top of tools/setup.sh" >&2; exit 2 ;;
 esac
 
@@ -111,5 +113,5 @@ install_path_file() {
 started=$SECONDS
 [[ ${FLETCHING_SKIP_APT:-} == 1 ]] || install_packages
 install_wheels
-[[ $level == murr019 ]] || install_path_file
+[[ $venv != .venv ]] || install_path_file
 if ((SECONDS - started > 1)); then say "ready for '$level' after $((SECONDS - started)) s"; fi

@@ -26,6 +26,17 @@ _FIXES = {
 _UNITS = {"Y": "D", "M": "D", "W": "D", "h": "s", "m": "s"}
 
 
+def from_tensor(values: Any, what: str) -> Any:
+    """A tensor of PyTorch, JAX, ... as a NumPy array over its memory; anything else as it is."""
+    is_tensor = hasattr(values, "__dlpack__") and hasattr(values, "__array__")
+    if not is_tensor or isinstance(values, np.ndarray) or hasattr(values, "__arrow_c_array__"):
+        return values
+    try:
+        return np.asarray(values)
+    except (TypeError, RuntimeError, ValueError, BufferError) as error:  # on a GPU, with a gradient
+        raise SchemaMismatchError(f"{what}: {error}") from error
+
+
 def to_array(values: Any, what: str, fix: str | None = None) -> pa.Array | pa.ChunkedArray:
     """values: a list or another iterable, a NumPy array, a pandas or Polars series, an Arrow array.
 
@@ -34,6 +45,7 @@ def to_array(values: Any, what: str, fix: str | None = None) -> pa.Array | pa.Ch
     """
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
+    values = from_tensor(values, what)
     _check_form(values, what)
     plain = _plain(values, what)
     try:

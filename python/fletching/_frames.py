@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fletching._arrays import to_array
+from fletching._arrays import from_tensor, to_array
 from fletching._errors import (
     FletchingError,
     InvalidArgumentError,
@@ -174,6 +174,7 @@ def _from_columns(columns: Mapping[Any, Any]) -> pa.Table:
 
 
 def _column(name: Any, values: Any) -> Any:
+    values = from_tensor(values, f"column '{name}'")
     is_embedding = (
         isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind in "iuf"
     )
