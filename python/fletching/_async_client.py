@@ -13,7 +13,14 @@ from fletching._errors import BusyError, UnavailableError
 from fletching._keys import key_arrays
 from fletching._native import Answer, Call, TableInfo
 from fletching._result import ReadResult
-from fletching._store import WriteResult, check_missing, column_names, matrix_of, read_result
+from fletching._store import (
+    KeyArrays,
+    WriteResult,
+    check_missing,
+    column_names,
+    matrix_of,
+    read_result,
+)
 
 T = TypeVar("T")
 
@@ -167,7 +174,7 @@ class AsyncClient:
 
     async def _read(
         self, name: str, keys: Any, columns: Sequence[str] | None, hits_only: bool
-    ) -> tuple[list[pa.Array], Answer]:
+    ) -> tuple[KeyArrays, Answer]:
         tables = self._client._tables
         info = tables.known_table(name) or await asyncio.to_thread(tables.get_table, name)
         arrays = key_arrays(keys, info)

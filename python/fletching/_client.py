@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-import pyarrow as pa
-
 from fletching._errors import (
     BusyError,
     FletchingError,
@@ -18,7 +16,7 @@ from fletching._errors import (
 )
 from fletching._frames import Source
 from fletching._native import Answer, Call, Column, Remote, RowStream, TableInfo, read_table_info
-from fletching._store import Store
+from fletching._store import KeyArrays, Store
 
 T = TypeVar("T")
 
@@ -163,14 +161,12 @@ class RemoteTables:
     ) -> tuple[int, int]:
         return self._run(lambda: self.start_write(table, source, patch, progress), Call.written)
 
-    def delete(
-        self, table: str, keys: list[pa.Array], event_time_us: int | None
-    ) -> tuple[int, int]:
+    def delete(self, table: str, keys: KeyArrays, event_time_us: int | None) -> tuple[int, int]:
         with self.forgetting(table):
             return self._run(lambda: self.start_delete(table, keys, event_time_us), Call.written)
 
     def read(
-        self, table: str, keys: list[pa.Array], columns: list[str] | None, hits_only: bool
+        self, table: str, keys: KeyArrays, columns: list[str] | None, hits_only: bool
     ) -> Answer:
         count = len(keys[0])
         with self.forgetting(table):
@@ -179,9 +175,7 @@ class RemoteTables:
                 lambda call: call.answer(count, hits_only),
             )
 
-    def read_many(
-        self, reads: list[tuple[str, list[pa.Array], list[str] | None, bool]]
-    ) -> list[Answer]:
+    def read_many(self, reads: list[tuple[str, KeyArrays, list[str] | None, bool]]) -> list[Answer]:
         for _ in range(100):
             answers = [self.read(*read) for read in reads]
             seen: dict[str, int] = {}
@@ -204,11 +198,11 @@ class RemoteTables:
     def target(self, table: str, rest: str = "") -> str:
         return f"{self._prefix}/api/v1/table/{quote(table, safe='')}{rest}"
 
-    def start_read(self, table: str, keys: list[pa.Array], columns: list[str] | None) -> Call:
+    def start_read(self, table: str, keys: KeyArrays, columns: list[str] | None) -> Call:
         names = self.key_table(table).key
         return self._remote.start_fetch(self.target(table, "/fetch"), names, keys, columns)
 
-    def start_delete(self, table: str, keys: list[pa.Array], event_time_us: int | None) -> Call:
+    def start_delete(self, table: str, keys: KeyArrays, event_time_us: int | None) -> Call:
         names = self.key_table(table).key
         return self._remote.start_delete(self.target(table, "/delete"), names, keys, event_time_us)
 

@@ -12,13 +12,17 @@ import pyarrow as pa
 
 from fletching._arrays import to_array
 from fletching._errors import InvalidArgumentError, SchemaMismatchError
-from fletching._native import TableInfo
+from fletching._native import KeyArray, TableInfo, text_array
 
 
-def key_arrays(keys: Any, table: TableInfo) -> list[pa.Array]:
+def key_arrays(keys: Any, table: TableInfo) -> "list[pa.Array | KeyArray]":
     """keys: for one key column, a list, NumPy array, pandas or Polars series or Arrow array; for
     several, a list of tuples. For either, a dict or table of the key columns."""
     names = table.key
+    if type(keys) is list and len(names) == 1:
+        texts = text_array(keys)
+        if texts is not None:
+            return [texts]
     if isinstance(keys, str | bytes | bytearray):
         raise InvalidArgumentError(
             f"keys is a single {type(keys).__name__}; give a list: [{keys!r}]"

@@ -12,7 +12,7 @@ from fletching._errors import FletchingError, InvalidArgumentError, NotFoundErro
 from fletching._frames import Source, as_source
 from fletching._keys import key_arrays
 from fletching._load import Progress, find_files, open_files, reporter
-from fletching._native import Answer, Column, RowStream, TableInfo
+from fletching._native import Answer, Column, KeyArray, RowStream, TableInfo
 from fletching._result import ReadResult
 from fletching._schema import key_names, make_columns, stored_type, ttl_milliseconds
 from fletching._table import Table
@@ -25,6 +25,10 @@ class WriteResult(NamedTuple):
     """Rows given; a key that occurs twice counts twice."""
     version: int
     """Number of the commit that shows them."""
+
+
+# One array per key column.
+KeyArrays = list[pa.Array | KeyArray]
 
 
 class Tables(Protocol):
@@ -40,14 +44,12 @@ class Tables(Protocol):
     def write(
         self, table: str, source: Source, patch: bool, progress: Callable[[int], None] | None
     ) -> tuple[int, int]: ...
-    def delete(
-        self, table: str, keys: list[pa.Array], event_time_us: int | None
-    ) -> tuple[int, int]: ...
+    def delete(self, table: str, keys: KeyArrays, event_time_us: int | None) -> tuple[int, int]: ...
     def read(
-        self, table: str, keys: list[pa.Array], columns: list[str] | None, hits_only: bool
+        self, table: str, keys: KeyArrays, columns: list[str] | None, hits_only: bool
     ) -> Answer: ...
     def read_many(
-        self, reads: list[tuple[str, list[pa.Array], list[str] | None, bool]]
+        self, reads: list[tuple[str, KeyArrays, list[str] | None, bool]]
     ) -> list[Answer]: ...
     def scan(self, table: str, columns: list[str] | None, limit_rows: int) -> RowStream: ...
     def add_column(self, table: str, column: Column) -> None: ...
@@ -274,7 +276,7 @@ class Store:
         Shape: [keys, columns], row-major.
         dtype: float32 (if not said), float64, int32 or int64. Floats round; integers must fit.
         fill: takes the place of nulls and of keys that are not there; NaN for floats if not said.
-        out: a row-major array of that shape to write into, which then decides the dtype. A row may
+        out: an array of that shape to write into, which then decides the dtype. A row may
             be part of a longer one. If anything is wrong, what it holds is undefined.
         """
         arrays = key_arrays(keys, self._engine.key_table(name))
@@ -313,7 +315,7 @@ def check_missing(missing: str) -> None:
 
 
 def read_result(
-    name: str, arrays: list[pa.Array], answer: Answer, missing: str, fill: Any
+    name: str, arrays: KeyArrays, answer: Answer, missing: str, fill: Any
 ) -> ReadResult:
     """What `read` gives for an answer; raises where a key may not be missing."""
     result = ReadResult(answer, len(arrays[0]), fill)
@@ -334,9 +336,9 @@ def matrix_of(answer: Answer, dtype: Any, fill: float | None, out: np.ndarray | 
     return out
 
 
-def _missing_text(name: str, arrays: list[pa.Array], result: ReadResult) -> str:
+def _missing_text(name: str, arrays: KeyArrays, result: ReadResult) -> str:
     first = int(np.argmin(result.found))
-    key = [array[first].as_py() for array in arrays]
+    key = [pa.array(array)[first].as_py() for array in arrays]
     count = len(result.found) - result.found_count
     shown = key[0] if len(key) == 1 else tuple(key)
     others = f" and {count - 1} more" if count > 1 else ""

@@ -86,6 +86,14 @@ nb::object ExportSchema(const arrow::Schema& schema) {
   return MakeCapsule<ArrowSchema, kSchemaName>(std::move(out));
 }
 
+nb::object ExportArray(const arrow::Array& array) {
+  auto out = std::make_unique<ArrowArray>();
+  auto schema = std::make_unique<ArrowSchema>();
+  RaiseIfError(arrow::ExportArray(array, out.get(), schema.get()));
+  nb::object array_capsule = MakeCapsule<ArrowArray, kArrayName>(std::move(out));
+  return nb::make_tuple(MakeCapsule<ArrowSchema, kSchemaName>(std::move(schema)), array_capsule);
+}
+
 nb::object ExportBatch(const arrow::RecordBatch& batch) {
   auto array = std::make_unique<ArrowArray>();
   auto schema = std::make_unique<ArrowSchema>();

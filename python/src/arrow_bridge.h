@@ -26,6 +26,7 @@ std::shared_ptr<arrow::RecordBatch> ImportBatch(nanobind::handle object);
 std::shared_ptr<arrow::RecordBatchReader> ImportStream(nanobind::handle object);
 
 nanobind::object ExportSchema(const arrow::Schema& schema);     // capsule "arrow_schema"
+nanobind::object ExportArray(const arrow::Array& array);        // (schema, array) capsules
 nanobind::object ExportBatch(const arrow::RecordBatch& batch);  // (schema, array) capsules
 nanobind::object ExportStream(std::shared_ptr<arrow::RecordBatchReader> reader);
 

@@ -21,6 +21,8 @@
 #include "python/src/arrow_bridge.h"
 #include "python/src/aside.h"
 #include "python/src/errors.h"
+#include "python/src/interrupt.h"
+#include "python/src/keys.h"
 #include "python/src/matrix.h"
 #include "python/src/row_stream.h"
 
@@ -59,39 +61,6 @@ void DeleteEngine(Engine* engine) {
   nb::gil_scoped_release released;
   delete engine;
 }
-
-KeyArrays ImportKeys(const nb::list& keys) {
-  KeyArrays arrays;
-  for (const nb::handle column : keys) arrays.push_back(ImportArray(column));
-  return arrays;
-}
-
-// Lets Python end a long call of the engine: by Ctrl-C, or by an error of a callback.
-class Interrupt {
- public:
-  // For a progress callback of the engine. Takes the GIL; `then` runs under it.
-  template <typename Then>
-  Status Check(const char* consequence, const Then& then) {
-    nb::gil_scoped_acquire acquired;
-    try {
-      if (PyErr_CheckSignals() != 0) throw nb::python_error();
-      then();
-      return Status::OK();
-    } catch (nb::python_error& error) {
-      error_.emplace(std::move(error));
-      return Cancelled(consequence);
-    }
-  }
-  // After the call: what Python wanted to raise comes before the engine's own error.
-  void RaiseIfFailed(const Status& status) {
-    if (!error_.has_value() || status.ok()) return;
-    error_->restore();
-    throw nb::python_error();
-  }
-
- private:
-  std::optional<nb::python_error> error_;
-};
 
 // A scan must not outlive its engine, and Python keeps it as long as it likes.
 class OwningReader final : public arrow::RecordBatchReader {
@@ -279,10 +248,7 @@ MatrixView ViewOf(const AnyMatrix& out, const arrow::RecordBatch& batch) {
                           std::to_string(out.shape(1)) + "), the answer (" + std::to_string(rows) +
                           ", " + std::to_string(columns) + ")"));
   }
-  if (rows > 0 && columns > 1 && out.stride(1) != 1) {
-    Raise(InvalidArgument("values of a row of out are not adjacent; give a row-major array"));
-  }
-  MatrixView view{out.data(), MatrixType::kFloat32, out.stride(0)};
+  MatrixView view{out.data(), MatrixType::kFloat32, out.stride(0), out.stride(1)};
   if (out.dtype() == nb::dtype<float>()) return view;
   view.type = MatrixType::kFloat64;
   if (out.dtype() == nb::dtype<double>()) return view;
@@ -323,10 +289,77 @@ void BindInspection(nb::module_& module) {
       .def_prop_ro("problem", text(&InspectLine::problem), "What is wrong; empty = nothing.");
 }
 
+// NumPy's dtype for a column of plain numbers.
+std::optional<nb::dlpack::dtype> DtypeOf(arrow::Type::type id) {
+  switch (id) {
+    case arrow::Type::INT8:
+      return nb::dtype<int8_t>();
+    case arrow::Type::INT16:
+      return nb::dtype<int16_t>();
+    case arrow::Type::INT32:
+      return nb::dtype<int32_t>();
+    case arrow::Type::INT64:
+      return nb::dtype<int64_t>();
+    case arrow::Type::UINT8:
+      return nb::dtype<uint8_t>();
+    case arrow::Type::UINT16:
+      return nb::dtype<uint16_t>();
+    case arrow::Type::UINT32:
+      return nb::dtype<uint32_t>();
+    case arrow::Type::UINT64:
+      return nb::dtype<uint64_t>();
+    case arrow::Type::FLOAT:
+      return nb::dtype<float>();
+    case arrow::Type::DOUBLE:
+      return nb::dtype<double>();
+    default:
+      return std::nullopt;
+  }
+}
+
+// One owner for all of them: each array keeps the whole batch, as its columns are one allocation.
+nb::dict PlainArrays(const ReadResult& self) {
+  const arrow::RecordBatch& batch = *self.batch;
+  nb::dict arrays;
+  nb::capsule owner(new std::shared_ptr<arrow::RecordBatch>(self.batch), [](void* held) noexcept {
+    delete static_cast<std::shared_ptr<arrow::RecordBatch>*>(held);
+  });
+  for (int i = 0; i < batch.num_columns(); ++i) {
+    const arrow::ArrayData& column = *batch.column_data(i);
+    const auto dtype = DtypeOf(column.type->id());
+    if (!dtype.has_value() || column.GetNullCount() > 0) continue;
+    const size_t length = static_cast<size_t>(column.length);
+    const auto* values = column.buffers[1]->data() + column.offset * (dtype->bits / 8);
+    arrays[batch.column_name(i).c_str()] =
+        nb::ndarray<nb::numpy, nb::ro>(values, 1, &length, owner, nullptr, *dtype);
+  }
+  return arrays;
+}
+
+std::optional<std::string> OnlyDtype(const ReadResult& self) {
+  const arrow::RecordBatch& batch = *self.batch;
+  if (batch.num_columns() == 0) return std::nullopt;
+  const arrow::Type::type id = batch.column(0)->type_id();
+  const bool is_float = id == arrow::Type::FLOAT || id == arrow::Type::DOUBLE;
+  if (!is_float && id != arrow::Type::INT32 && id != arrow::Type::INT64) return std::nullopt;
+  for (const auto& column : batch.columns()) {
+    if (column->type_id() != id) return std::nullopt;
+    if (!is_float && column->null_count() > 0) return std::nullopt;  // floats, in pandas
+  }
+  const std::string kind = is_float ? "float" : "int";
+  return kind + (id == arrow::Type::DOUBLE || id == arrow::Type::INT64 ? "64" : "32");
+}
+
 void BindAnswers(nb::module_& module) {
   nb::class_<ReadResult>(module, "Answer", "Rows of a read, in the order of the keys.")
       .def_prop_ro("row_count", [](const ReadResult& self) { return self.batch->num_rows(); })
       .def_prop_ro("column_count", [](const ReadResult& self) { return self.batch->num_columns(); })
+      .def_prop_ro("column_names",
+                   [](const ReadResult& self) { return self.batch->schema()->field_names(); })
+      .def_prop_ro("only_dtype", &OnlyDtype,
+                   "Name of the dtype that every column has in pandas, if it is one of a matrix.")
+      .def("plain_arrays", &PlainArrays,
+           "Columns of numbers without nulls as NumPy arrays over the same memory, by name.")
       .def_ro("found_count", &ReadResult::found_count)
       .def_prop_ro("found_bits", &FoundBits, "Bit i = key i was found; lowest bit first.")
       .def_ro("version", &ReadResult::version)
@@ -336,7 +369,7 @@ void BindAnswers(nb::module_& module) {
             WriteMatrix(*self.batch, out, fill);
           },
           nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
-          "Columns as a matrix of [rows, columns] into `out`, writable and row-major.")
+          "Columns as a matrix of [rows, columns] into `out`, which is writable.")
       .def(
           "__arrow_c_array__",
           [](const ReadResult& self, const nb::object&) { return ExportBatch(*self.batch); },

@@ -21,6 +21,7 @@ template <typename To>
 struct Target {
   To* values;
   int64_t row_stride;
+  int64_t column_stride;
   To fill;
   bool has_fill;
 };
@@ -32,7 +33,7 @@ Status CopyRows(const arrow::NumericArray<ArrowType>& column, int64_t at, int64_
   using From = typename ArrowType::c_type;
   const From* values = column.raw_values();
   const bool has_nulls = column.null_count() > 0;
-  To* out = target.values + begin * target.row_stride + at;
+  To* out = target.values + begin * target.row_stride + at * target.column_stride;
   for (int64_t row = begin; row < end; ++row, out += target.row_stride) {
     if (has_nulls && column.IsNull(row)) {
       if (!target.has_fill) return SchemaMismatch("has nulls; say what takes their place: fill=0");
@@ -54,7 +55,7 @@ template <typename To>
 Status CopyBools(const arrow::BooleanArray& column, int64_t at, int64_t begin, int64_t end,
                  const Target<To>& target) {
   for (int64_t row = begin; row < end; ++row) {
-    To* out = target.values + row * target.row_stride + at;
+    To* out = target.values + row * target.row_stride + at * target.column_stride;
     if (column.IsValid(row)) {
       *out = column.Value(row) ? To{1} : To{0};
     } else if (target.has_fill) {
@@ -93,7 +94,8 @@ struct ColumnCopy {
 
 template <typename To>
 Status Fill(const arrow::RecordBatch& batch, std::optional<double> fill, const MatrixView& matrix) {
-  Target<To> target{static_cast<To*>(matrix.values), matrix.row_stride, To{}, fill.has_value()};
+  Target<To> target{static_cast<To*>(matrix.values), matrix.row_stride, matrix.column_stride, To{},
+                    fill.has_value()};
   if constexpr (std::is_floating_point_v<To>) {
     target.fill = static_cast<To>(fill.value_or(std::numeric_limits<double>::quiet_NaN()));
     target.has_fill = true;

@@ -1,4 +1,4 @@
-// Columns of an answer as one row-major matrix. Stage: assemble, behind the engine's.
+// Columns of an answer as one matrix. Stage: assemble, behind the engine's.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,12 @@ namespace fletching::python {
 enum class MatrixType : uint8_t { kFloat32, kFloat64, kInt32, kInt64 };
 
 // A matrix in memory of the caller. Shape: [rows, columns] of the batch. Units: strides in
-// elements; those of a row are adjacent.
+// elements; row-major has a column_stride of 1.
 struct MatrixView {
   void* values = nullptr;
   MatrixType type = MatrixType::kFloat32;
   int64_t row_stride = 0;
+  int64_t column_stride = 1;
 };
 
 // Converts every value to the matrix's type; nulls, of missing keys too, become `fill`, or NaN.

@@ -14,6 +14,7 @@ namespace nb = nanobind;
 namespace fletching::python {
 void BindTable(nb::module_& module);   // table_binding.cc
 void BindEngine(nb::module_& module);  // engine_binding.cc
+void BindKeys(nb::module_& module);    // keys.cc
 void BindRemote(nb::module_& module);  // remote_binding.cc
 }  // namespace fletching::python
 
@@ -23,6 +24,7 @@ NB_MODULE(_native, module) {
   module.doc() = "The engine, for fletching's own use; import fletching instead.";
   fletching::python::BindTable(module);
   fletching::python::BindEngine(module);
+  fletching::python::BindKeys(module);
   fletching::python::BindRemote(module);
   module.def(
       "error_table",

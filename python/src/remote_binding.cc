@@ -23,6 +23,8 @@
 #include "client/rows_stream.h"
 #include "python/src/arrow_bridge.h"
 #include "python/src/errors.h"
+#include "python/src/interrupt.h"
+#include "python/src/keys.h"
 #include "python/src/row_stream.h"
 
 namespace nb = nanobind;
@@ -34,28 +36,6 @@ using client::CallRequest;
 using client::HttpCall;
 
 constexpr char kArrowType[] = "application/vnd.apache.arrow.stream";
-
-// Runs what Python's signal handlers want to do. The error they raise is kept, to be raised where
-// the GIL is held again.
-class Interrupts {
- public:
-  Status Check() {
-    nb::gil_scoped_acquire acquired;
-    return PyErr_CheckSignals() == 0 ? Status::OK() : Keep(nb::python_error());
-  }
-  Status Keep(nb::python_error error) {
-    error_.emplace(std::move(error));
-    return Cancelled("interrupted");
-  }
-  void Raise() {
-    if (!error_.has_value()) return;
-    error_->restore();
-    throw nb::python_error();
-  }
-
- private:
-  std::optional<nb::python_error> error_;
-};
 
 // A function of Python's that is let go wherever the call ends, with or without the GIL.
 struct Progress {
@@ -76,18 +56,18 @@ std::shared_ptr<arrow::Buffer> CopyOf(const std::optional<nb::bytes>& bytes) {
 class Call {
  public:
   Call(std::shared_ptr<client::ConnectionPool> pool, CallRequest request,
-       std::shared_ptr<Interrupts> interrupts = std::make_shared<Interrupts>())
+       std::shared_ptr<Interrupt> interrupt = std::make_shared<Interrupt>())
       : pool_(std::move(pool)),
         safe_to_repeat_(request.safe_to_repeat),
         call_(std::make_unique<HttpCall>(pool_, std::move(request))),
-        interrupts_(std::move(interrupts)) {}
+        interrupt_(std::move(interrupt)) {}
 
   void Run() {
     const Status status = [&] {
       nb::gil_scoped_release released;
-      return client::RunCall(call_.get(), [this] { return interrupts_->Check(); });
+      return client::RunCall(call_.get(), [this] { return interrupt_->Check(); });
     }();
-    interrupts_->Raise();
+    interrupt_->Raise();
     RaiseIfError(status);
   }
 
@@ -97,7 +77,7 @@ class Call {
       nb::gil_scoped_release released;
       return call_->Advance();
     }();
-    interrupts_->Raise();
+    interrupt_->Raise();
     switch (Unwrap(wait)) {
       case HttpCall::Wait::kRead:
         return "read";
@@ -148,14 +128,14 @@ class Call {
   }
 
   void Check() { RaiseIfError(client::StatusOf(call_->reply(), pool_->where())); }
-  const std::shared_ptr<Interrupts>& interrupts() const { return interrupts_; }
+  const std::shared_ptr<Interrupt>& interrupt() const { return interrupt_; }
   std::unique_ptr<HttpCall> Take() { return std::move(call_); }
 
  private:
   std::shared_ptr<client::ConnectionPool> pool_;
   bool safe_to_repeat_;
   std::unique_ptr<HttpCall> call_;
-  std::shared_ptr<Interrupts> interrupts_;
+  std::shared_ptr<Interrupt> interrupt_;
 };
 
 class Remote {
@@ -190,12 +170,12 @@ class Remote {
   std::unique_ptr<Call> StartFetch(const std::string& target, std::vector<std::string> names,
                                    const nb::list& keys,
                                    std::optional<std::vector<std::string>> columns) {
-    return StartKeys(target, {std::move(names), Import(keys), std::move(columns), {}}, true);
+    return StartKeys(target, {std::move(names), ImportKeys(keys), std::move(columns), {}}, true);
   }
 
   std::unique_ptr<Call> StartDelete(const std::string& target, std::vector<std::string> names,
                                     const nb::list& keys, std::optional<int64_t> event_time_us) {
-    client::KeysBody body{std::move(names), Import(keys), std::vector<std::string>{}, {}};
+    client::KeysBody body{std::move(names), ImportKeys(keys), std::vector<std::string>{}, {}};
     body.event_time_us = event_time_us;
     return StartKeys(target, body, false);
   }
@@ -203,23 +183,18 @@ class Remote {
   // The rows of `source` are taken as they are sent.
   std::unique_ptr<Call> StartWrite(const std::string& target, nb::handle source,
                                    std::optional<nb::callable> progress) {
-    auto interrupts = std::make_shared<Interrupts>();
-    auto on_rows = [interrupts,
+    auto interrupt = std::make_shared<Interrupt>();
+    auto on_rows = [interrupt,
                     progress = std::make_shared<Progress>(std::move(progress))](int64_t row_count) {
-      nb::gil_scoped_acquire acquired;
-      try {
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();  // Ctrl-C
+      return interrupt->Check("interrupted", [&] {
         if (progress->call.has_value()) (*progress->call)(row_count);
-        return Status::OK();
-      } catch (nb::python_error& error) {
-        return interrupts->Keep(std::move(error));
-      }
+      });
     };
     auto pieces = std::make_shared<api::IpcStreamPieces>(
         client::InSlices(ImportStream(source), std::move(on_rows)));
     CallRequest request{.method = "PUT", .target = target, .content_type = kArrowType};
     request.next_piece = [pieces] { return pieces->Next(); };
-    return std::make_unique<Call>(pool_, std::move(request), std::move(interrupts));
+    return std::make_unique<Call>(pool_, std::move(request), std::move(interrupt));
   }
 
   RowStream Scan(const std::string& target) {
@@ -229,22 +204,16 @@ class Remote {
     Call call(pool_, std::move(request));
     call.Run();
     call.Check();
-    const auto interrupts = call.interrupts();
+    const auto interrupt = call.interrupt();
     auto reader = [&] {
       nb::gil_scoped_release released;
-      return client::OpenRows(call.Take(), [interrupts] { return interrupts->Check(); });
+      return client::OpenRows(call.Take(), [interrupt] { return interrupt->Check(); });
     }();
-    interrupts->Raise();
-    return RowStream(Unwrap(std::move(reader)), [interrupts] { interrupts->Raise(); });
+    interrupt->Raise();
+    return RowStream(Unwrap(std::move(reader)), [interrupt] { interrupt->Raise(); });
   }
 
  private:
-  static KeyArrays Import(const nb::list& keys) {
-    KeyArrays arrays;
-    for (const nb::handle column : keys) arrays.push_back(ImportArray(column));
-    return arrays;
-  }
-
   std::unique_ptr<Call> StartKeys(const std::string& target, const client::KeysBody& body,
                                   bool safe_to_repeat) {
     CallRequest request{.method = "POST", .target = target, .content_type = kArrowType};

@@ -26,7 +26,8 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr size_t kReadBytes = 64 * 1024;
+// Room for a header and a short answer; what is longer goes where it belongs without a stop here.
+constexpr size_t kReadBytes = 16 * 1024;
 constexpr int64_t kTrustedBytes = int64_t{1} << 30;  // of a length; beyond it, memory as bytes come
 constexpr int kPollSliceMs = 200;
 
