@@ -79,7 +79,7 @@ ADDRESSES = [
     Address(r"arrow/compute/", ("src/ingest/*.cc", "src/client/*.cc"), 3),
     Address(r"arrow/(acero|dataset)/", (), 0),
     Address(r"liburing", ("src/io/*.cc",), 1),
-    Address(r"nanobind/", ("python/src/*.cc", "python/src/*.h"), 12),
+    Address(r"nanobind/", ("python/src/*.cc", "python/src/*.h"), 14),
     Address(r"(yaml-cpp|CLI)/", ("src/server/*.cc",), 3),
     Address(r"spdlog/", ("src/base/*.cc", "src/server/*.cc"), 2),
     Address(r"prometheus/", ("src/base/*.cc", "src/api/http/*.cc", "src/server/*.cc"), 3),

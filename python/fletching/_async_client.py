@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from fletching._client import Client, may_repeat, renewed
 from fletching._errors import BusyError, UnavailableError
-from fletching._keys import key_arrays
 from fletching._native import Answer, Call, TableInfo
 from fletching._result import ReadResult
 from fletching._store import (
@@ -176,8 +175,9 @@ class AsyncClient:
         self, name: str, keys: Any, columns: Sequence[str] | None, hits_only: bool
     ) -> tuple[KeyArrays, Answer]:
         tables = self._client._tables
-        info = tables.known_table(name) or await asyncio.to_thread(tables.get_table, name)
-        arrays = key_arrays(keys, info)
+        if tables.known_table(name) is None:
+            await asyncio.to_thread(tables.get_table, name)
+        arrays = self._client._key_arrays(name, keys)
         wanted = None if columns is None else column_names(columns)
         with tables.forgetting(name):
             answer = await self._run(

@@ -4,17 +4,22 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
+
+import pyarrow as pa
 
 from fletching._errors import (
     BusyError,
     FletchingError,
     InvalidArgumentError,
+    NotFoundError,
     UnavailableError,
     UnsupportedError,
 )
 from fletching._frames import Source
+from fletching._keys import key_arrays
 from fletching._native import Answer, Call, Column, Remote, RowStream, TableInfo, read_table_info
 from fletching._store import KeyArrays, Store
 
@@ -55,9 +60,20 @@ class Client(Store):
         }
         self._tables = RemoteTables(url, **self._options)
 
+    _is_local = False
+
     @property
     def _engine(self) -> "RemoteTables":
         return self._tables
+
+    def _key_arrays(self, name: str, keys: Any) -> KeyArrays:
+        known = self._tables.known_table(name)
+        if known is not None:
+            try:
+                return key_arrays(keys, known)
+            except FletchingError:
+                pass  # or the table was made again with another key
+        return key_arrays(keys, self._tables.get_table(name))
 
     def close(self) -> None:
         """Closes the connections. Results stay good; further calls fail."""
@@ -114,7 +130,9 @@ class RemoteTables:
     def create_table(
         self, name: str, columns: list[Column], key: list[str], event_time: str, ttl_ms: int
     ) -> None:
-        described: dict[str, Any] = {column.name: _column_json(column, key) for column in columns}
+        # The key's order is that of its columns here, so they come first.
+        ordered = sorted(columns, key=lambda c: key.index(c.name) if c.name in key else len(key))
+        described: dict[str, Any] = {column.name: _column_json(column, key) for column in ordered}
         schema: dict[str, Any] = {"columns": described}
         if event_time:
             schema["event_time"] = event_time
@@ -139,8 +157,16 @@ class RemoteTables:
         return self._known.get(name)
 
     def list_tables(self) -> list[TableInfo]:
-        names = json.loads(self._ask("GET", f"{self._prefix}/api/v1/table"))
-        return [self.get_table(name) for name in sorted(names)]
+        text = self._ask("GET", f"{self._prefix}/api/v1/table")
+        try:
+            names = sorted(json.loads(text))
+        except ValueError:
+            raise UnavailableError(f"{self._remote.where} does not answer in JSON") from None
+        tables = []
+        for name in names:
+            with suppress(NotFoundError):  # dropped a moment ago
+                tables.append(self.get_table(name))
+        return tables
 
     def add_column(self, table: str, column: Column) -> None:
         described = {"name": column.name, **_column_json(column, [])}
@@ -159,7 +185,11 @@ class RemoteTables:
     def write(
         self, table: str, source: Source, patch: bool, progress: Callable[[int], None] | None
     ) -> tuple[int, int]:
-        return self._run(lambda: self.start_write(table, source, patch, progress), Call.written)
+        return self._run(
+            lambda: self.start_write(table, source, patch, progress),
+            Call.written,
+            repeatable=source.is_repeatable,
+        )
 
     def delete(self, table: str, keys: KeyArrays, event_time_us: int | None) -> tuple[int, int]:
         with self.forgetting(table):
@@ -191,7 +221,7 @@ class RemoteTables:
         if limit_rows >= 0:
             query["limit"] = str(limit_rows)
         target = self.target(table, "/rows") + (f"?{urlencode(query)}" if query else "")
-        return self._remote.scan(target)
+        return self._run(lambda: self._remote.start_scan(target), Call.rows)
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -200,11 +230,13 @@ class RemoteTables:
 
     def start_read(self, table: str, keys: KeyArrays, columns: list[str] | None) -> Call:
         names = self.key_table(table).key
-        return self._remote.start_fetch(self.target(table, "/fetch"), names, keys, columns)
+        return self._remote.start_fetch(self.target(table, "/fetch"), names, _plain(keys), columns)
 
     def start_delete(self, table: str, keys: KeyArrays, event_time_us: int | None) -> Call:
         names = self.key_table(table).key
-        return self._remote.start_delete(self.target(table, "/delete"), names, keys, event_time_us)
+        return self._remote.start_delete(
+            self.target(table, "/delete"), names, _plain(keys), event_time_us
+        )
 
     def start_write(
         self,
@@ -226,7 +258,10 @@ class RemoteTables:
             Call.text,
         )
 
-    def _run(self, start: Callable[[], Call], take: Callable[[Call], T]) -> T:
+    def _run(
+        self, start: Callable[[], Call], take: Callable[[Call], T], repeatable: bool = True
+    ) -> T:
+        """repeatable: False says that `start` can give the request's body once only."""
         call = start()
         for delay in self.delays():
             try:
@@ -235,6 +270,8 @@ class RemoteTables:
             except (BusyError, UnavailableError) as error:
                 if delay is None or not may_repeat(call, error):
                     raise
+                if call.began and not repeatable:
+                    raise
             time.sleep(delay)
             call = renewed(call, start)
         raise AssertionError("the last delay is None")
@@ -242,7 +279,7 @@ class RemoteTables:
     def delays(self) -> Iterator[float | None]:
         """Seconds between tries, longer and longer and never quite the same; then None."""
         for number in range(self._retries):
-            yield random.uniform(0.5, 1.0) * 0.1 * 2**number
+            yield random.uniform(0.5, 1.0) * min(0.1 * 2**number, 2.0)
         yield None
 
     def forgetting(self, table: str) -> "_Forgetting":
@@ -261,6 +298,11 @@ class _Forgetting:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, FletchingError):
             self._known.pop(self._table, None)
+
+
+def _plain(keys: KeyArrays) -> KeyArrays:
+    """A stream of keys carries no dictionaries."""
+    return [k.dictionary_decode() if isinstance(k, pa.DictionaryArray) else k for k in keys]
 
 
 def may_repeat(call: Call, error: FletchingError) -> bool:

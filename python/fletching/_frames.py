@@ -27,6 +27,7 @@ class Source:
     def __init__(self, stream: Any, schema: pa.Schema) -> None:
         self.schema = schema
         self.failure: BaseException | None = None  # what ended the stream early
+        self.is_repeatable = isinstance(stream, pa.Table)  # may be taken again after all
         self._stream = stream
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:

@@ -5,6 +5,9 @@ from typing import Annotated
 
 from numpy.typing import NDArray
 
+def begin_exit() -> None:
+    """What the exit handler calls."""
+
 class Column:
     """
     One column of a table. dtype: text ("utf8", "float32", "list<float32>") or a pyarrow type.
@@ -89,6 +92,19 @@ class Answer:
     @property
     def column_count(self) -> int: ...
     @property
+    def column_names(self) -> list[str]: ...
+    @property
+    def only_dtype(self) -> str | None:
+        """
+        Name of the dtype that every column has in pandas, if it is one of a matrix.
+        """
+
+    def plain_arrays(self) -> dict:
+        """
+        Columns of numbers without nulls as NumPy arrays over the same memory, by name.
+        """
+
+    @property
     def found_count(self) -> int: ...
     @property
     def found_bits(self) -> bytes:
@@ -101,9 +117,7 @@ class Answer:
         out: Annotated[NDArray, dict(shape=(None, None), device="cpu")],
         fill: float | None = None,
     ) -> None:
-        """
-        Columns as a matrix of [rows, columns] into `out`, writable and row-major.
-        """
+        """Columns as a matrix of [rows, columns] into `out`, which is writable."""
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
 
@@ -239,6 +253,15 @@ class Engine:
     @staticmethod
     def verify(path: str) -> VerifyReport: ...
 
+class KeyArray:
+    """Keys of one column."""
+
+    def __len__(self) -> int: ...
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
+
+def text_array(values: list) -> KeyArray | None:
+    """A list of str as one utf8 array; None if it holds anything else."""
+
 class Call:
     """A request to a server and its answer."""
 
@@ -267,6 +290,9 @@ class Call:
     def text(self) -> bytes: ...
     def written(self) -> tuple[int, int]:
         """-> (rows given, commit number)"""
+
+    def rows(self) -> RowStream:
+        """Of a scan; once."""
 
     def answer(self, key_count: int, hits_only: bool) -> Answer: ...
     @property
@@ -305,7 +331,7 @@ class Remote:
         progress: called now and then with the rows taken so far; may raise to end it.
         """
 
-    def scan(self, target: str) -> RowStream: ...
+    def start_scan(self, target: str) -> Call: ...
 
 def read_table_info(json: bytes) -> TableInfo: ...
 def error_table() -> list:

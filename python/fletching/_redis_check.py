@@ -100,10 +100,29 @@ def glob_pattern(match: str) -> re.Pattern[bytes]:
         elif token == b"?":
             parts.append(b".")
         elif token.startswith(b"[") and len(token) > 1:
-            parts.append(token)
+            parts.append(_class(token[1:-1]))
         else:
             parts.append(re.escape(token[-1:]))
     return re.compile(b"".join(parts), re.S)
+
+
+def _class(inside: bytes) -> bytes:
+    """Of Redis, where a backslash only takes a meaning away."""
+    is_negated = inside.startswith(b"^")
+    text, parts = inside[is_negated:], []
+    while text:
+        if text[:1] == b"\\" and len(text) > 1:
+            text = text[1:]
+        elif len(text) > 2 and text[1:2] == b"-":
+            low, high = sorted((text[:1], text[2:3]))
+            parts.append(re.escape(low) + b"-" + re.escape(high))
+            text = text[3:]
+            continue
+        parts.append(re.escape(text[:1]))
+        text = text[1:]
+    if not parts:
+        return b"." if is_negated else b"(?!)"
+    return b"[" + (b"^" if is_negated else b"") + b"".join(parts) + b"]"
 
 
 def literal_ends(match: str | None) -> tuple[bytes, bytes]:

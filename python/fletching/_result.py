@@ -179,6 +179,8 @@ def _filled(batch: pa.RecordBatch, fill: Any) -> pa.RecordBatch:
         values = {name: value for name, value in fill.items() if value is not None}
     else:
         values = dict.fromkeys(batch.schema.names, fill)
+    if batch.num_columns == 0:
+        return batch  # a new one would have no rows
     columns = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if name in values and column.null_count > 0:

@@ -2,13 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from fletching._errors import FletchingError, InvalidArgumentError, NotFoundError
+from fletching._errors import (
+    AlreadyExistsError,
+    CorruptionError,
+    FletchingError,
+    InvalidArgumentError,
+    NotFoundError,
+)
 from fletching._frames import Source, as_source
 from fletching._keys import key_arrays
 from fletching._load import Progress, find_files, open_files, reporter
@@ -66,9 +73,14 @@ class Store:
     InvalidArgumentError for what makes no sense.
     """
 
+    _is_local = True
+
     @property
     def _engine(self) -> Tables:
         raise NotImplementedError
+
+    def _key_arrays(self, name: str, keys: Any) -> KeyArrays:
+        return key_arrays(keys, self._engine.key_table(name))
 
     # -- tables -------------------------------------------------------------------------------
 
@@ -113,7 +125,13 @@ class Store:
         return Table(self, name)
 
     def __contains__(self, name: object) -> bool:
-        return any(table.name == name for table in self.tables())
+        try:
+            self._engine.get_table(str(name))
+        except (NotFoundError, InvalidArgumentError):
+            return False
+        except CorruptionError:
+            pass  # it is there
+        return True
 
     def schema(self, name: str) -> pa.Schema:
         """The table's columns as pyarrow sees them. Key columns are those of `table(name).key`."""
@@ -171,9 +189,12 @@ class Store:
         is_new = key is not None and self._ensure_table(name, source, key_names(key))
         try:
             return self._write(name, source, patch, progress)
-        except BaseException:
-            if is_new and self._engine.get_table(name).row_count == 0:
-                self._engine.drop_table(name)  # we made it a moment ago, for these rows
+        except BaseException as error:
+            # We made it a moment ago, for these rows. After Ctrl-C nobody waits for a server.
+            if is_new and (self._is_local or isinstance(error, Exception)):
+                with suppress(FletchingError):
+                    if self._engine.get_table(name).row_count == 0:
+                        self._engine.drop_table(name)
             raise
 
     def load(
@@ -216,8 +237,11 @@ class Store:
         try:
             existing = self._engine.get_table(name).key
         except NotFoundError:
-            self.create_table(name, source.schema, key=key)
-            return True
+            try:
+                self.create_table(name, source.schema, key=key)
+                return True
+            except AlreadyExistsError:  # by someone else, in this moment
+                existing = self._engine.get_table(name).key
         if existing != key:
             raise InvalidArgumentError(f"the key of table '{name}' is {existing}, not {key}")
         return False
@@ -242,7 +266,7 @@ class Store:
             dict by column.
         """
         check_missing(missing)
-        arrays = key_arrays(keys, self._engine.key_table(name))
+        arrays = self._key_arrays(name, keys)
         wanted = None if columns is None else column_names(columns)
         answer = self._engine.read(name, arrays, wanted, missing == "drop")
         return read_result(name, arrays, answer, missing, fill)
@@ -256,7 +280,7 @@ class Store:
         asked = []
         for read in reads:
             name, keys, columns = (*read, None)[:3]
-            arrays = key_arrays(keys, self._engine.key_table(name))
+            arrays = self._key_arrays(name, keys)
             asked.append((name, arrays, None if columns is None else column_names(columns), False))
         answers = self._engine.read_many(asked)
         return [ReadResult(answer, len(a[1][0])) for a, answer in zip(asked, answers, strict=True)]
@@ -279,7 +303,7 @@ class Store:
         out: an array of that shape to write into, which then decides the dtype. A row may
             be part of a longer one. If anything is wrong, what it holds is undefined.
         """
-        arrays = key_arrays(keys, self._engine.key_table(name))
+        arrays = self._key_arrays(name, keys)
         wanted = None if columns is None else column_names(columns)
         answer = self._engine.read(name, arrays, wanted, False)
         return matrix_of(answer, dtype, fill, out)
@@ -290,7 +314,7 @@ class Store:
         time_us = None
         if event_time is not None:
             time_us = pa.scalar(event_time, pa.timestamp("us", "UTC")).value
-        arrays = key_arrays(keys, self._engine.key_table(name))
+        arrays = self._key_arrays(name, keys)
         return WriteResult(*self._engine.delete(name, arrays, time_us))
 
     def scan(

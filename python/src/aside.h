@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <memory>
@@ -13,14 +14,16 @@
 #include "fletching/status.h"
 
 #include "python/src/errors.h"
+#include "python/src/gil.h"
 
 namespace fletching::python {
 
 // Starts `work` on a thread; WaitForAside counts it until it is done.
 void StartAside(std::function<void()> work);
 
-// Waits until no such thread runs. Before the process winds down: they may hold memory of Python's.
-void WaitForAside();
+// Waits until no such thread runs, or so long; whether none does. To be called before the process
+// winds down: they may hold memory of Python's.
+bool WaitForAside(int64_t timeout_ms);
 
 // Returns what `work` returns or raises its error. A signal handler that raises ends the wait; the
 // work goes on to its end, and nobody sees the result. `work` owns all that it uses.
@@ -36,7 +39,7 @@ T RunAside(std::function<Result<T>()> work) {
   });
   while (true) {
     {
-      nanobind::gil_scoped_release released;
+      GilReleased released;
       if (result.wait_for(std::chrono::milliseconds(100)) == std::future_status::ready) break;
     }
     if (PyErr_CheckSignals() != 0) throw nanobind::python_error();

@@ -21,6 +21,7 @@
 #include "python/src/arrow_bridge.h"
 #include "python/src/aside.h"
 #include "python/src/errors.h"
+#include "python/src/gil.h"
 #include "python/src/interrupt.h"
 #include "python/src/keys.h"
 #include "python/src/matrix.h"
@@ -41,7 +42,7 @@ using RowsAndVersion = std::pair<int64_t, uint64_t>;
 template <typename Call>
 auto WithoutGil(const Call& call) {
   auto result = [&] {
-    nb::gil_scoped_release released;
+    GilReleased released;
     return call();
   }();
   if constexpr (std::is_same_v<decltype(result), Status>) {
@@ -58,7 +59,7 @@ void DeleteEngine(Engine* engine) {
     delete engine;
     return;
   }
-  nb::gil_scoped_release released;
+  GilReleased released;
   delete engine;
 }
 
@@ -97,10 +98,14 @@ class PythonEngine {
 
   void Close() {
     is_closed_ = true;
-    WithoutGil([&] {
-      WaitForAside();
-      return engine_->Close();
-    });
+    while (true) {
+      {
+        GilReleased released;
+        if (WaitForAside(100)) break;
+      }
+      if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    }
+    WithoutGil([&] { return engine_->Close(); });
   }
 
   void CreateTable(const std::string& name, std::vector<ColumnSchema> columns,
@@ -137,7 +142,7 @@ class PythonEngine {
       });
     };
     const auto result = [&] {
-      nb::gil_scoped_release released;
+      GilReleased released;
       return engine_->Write(request, reader.get());
     }();
     interrupt.RaiseIfFailed(result.status());
@@ -222,7 +227,7 @@ class PythonEngine {
       return interrupt.Check("the snapshot was interrupted; nothing of it is left", [] {});
     };
     const auto result = [&] {
-      nb::gil_scoped_release released;
+      GilReleased released;
       return engine_->Snapshot(request);
     }();
     interrupt.RaiseIfFailed(result.status());
@@ -263,7 +268,7 @@ void WriteMatrix(const arrow::RecordBatch& batch, const AnyMatrix& out,
                  std::optional<double> fill) {
   const MatrixView view = ViewOf(out, batch);
   const Status status = [&] {
-    nb::gil_scoped_release released;
+    GilReleased released;
     return FillMatrix(batch, fill, view);
   }();
   RaiseIfError(status);

@@ -9,6 +9,8 @@
 
 #include "fletching/status.h"
 
+#include "python/src/gil.h"
+
 namespace fletching::python {
 
 // What Python raised in the middle of a call, until the call has wound down. Threads: one at a
@@ -18,7 +20,7 @@ class Interrupt {
   // For callbacks of C++: takes the GIL, runs signal handlers and then `then` under it.
   template <typename Then>
   Status Check(const char* consequence, const Then& then) {
-    nanobind::gil_scoped_acquire acquired;
+    GilTaken acquired;
     try {
       if (PyErr_CheckSignals() != 0) throw nanobind::python_error();
       then();
@@ -28,7 +30,9 @@ class Interrupt {
       return Cancelled(consequence);
     }
   }
+  // Where nothing but a signal can end the call; their handlers run on the main thread alone.
   Status Check() {
+    if (!IsMainThread()) return Status::OK();
     return Check("interrupted", [] {});
   }
 

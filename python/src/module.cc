@@ -8,6 +8,7 @@
 #include "fletching/status.h"
 
 #include "api/error_map.h"
+#include "python/src/gil.h"
 
 namespace nb = nanobind;
 
@@ -22,6 +23,7 @@ NB_MODULE(_native, module) {
   // An engine that a traceback keeps until the very end is no leak worth a user's attention.
   nb::set_leak_warnings(false);
   module.doc() = "The engine, for fletching's own use; import fletching instead.";
+  fletching::python::BindGil(module);
   fletching::python::BindTable(module);
   fletching::python::BindEngine(module);
   fletching::python::BindKeys(module);

@@ -23,6 +23,7 @@
 #include "client/rows_stream.h"
 #include "python/src/arrow_bridge.h"
 #include "python/src/errors.h"
+#include "python/src/gil.h"
 #include "python/src/interrupt.h"
 #include "python/src/keys.h"
 #include "python/src/row_stream.h"
@@ -41,7 +42,7 @@ constexpr char kArrowType[] = "application/vnd.apache.arrow.stream";
 struct Progress {
   explicit Progress(std::optional<nb::callable> function) : call(std::move(function)) {}
   ~Progress() {
-    nb::gil_scoped_acquire acquired;
+    GilTaken acquired;
     call.reset();
   }
   std::optional<nb::callable> call;
@@ -64,7 +65,7 @@ class Call {
 
   void Run() {
     const Status status = [&] {
-      nb::gil_scoped_release released;
+      GilReleased released;
       return client::RunCall(call_.get(), [this] { return interrupt_->Check(); });
     }();
     interrupt_->Raise();
@@ -74,7 +75,7 @@ class Call {
   // "done", "read" or "write": what the descriptor must be ready for before the next step.
   const char* Advance() {
     const auto wait = [&] {
-      nb::gil_scoped_release released;
+      GilReleased released;
       return call_->Advance();
     }();
     interrupt_->Raise();
@@ -104,7 +105,23 @@ class Call {
 
   std::pair<int64_t, uint64_t> Written() {
     Check();
+    if (call_->reply().row_count < 0) {
+      Raise(
+          Unavailable(pool_->where() + " does not say how many rows it stored; is it fletchingd?"));
+    }
     return {call_->reply().row_count, call_->reply().version};
+  }
+
+  // Of a scan, whose rows come as they are taken. Once.
+  RowStream Rows() {
+    Check();
+    const auto interrupt = interrupt_;
+    auto reader = [&] {
+      GilReleased released;
+      return client::OpenRows(std::move(call_), [interrupt] { return interrupt->Check(); });
+    }();
+    interrupt->Raise();
+    return RowStream(Unwrap(std::move(reader)), [interrupt] { interrupt->Raise(); });
   }
 
   ReadResult Answer(int64_t key_count, bool hits_only) {
@@ -115,7 +132,7 @@ class Call {
           Unavailable(pool_->where() + " answered " + reply.content_type + ", not " + kArrowType));
     }
     const auto result = [&] {
-      nb::gil_scoped_release released;
+      GilReleased released;
       return client::ReadRows(reply.body, key_count, hits_only, reply.version);
     }();
     return Unwrap(result);
@@ -128,8 +145,6 @@ class Call {
   }
 
   void Check() { RaiseIfError(client::StatusOf(call_->reply(), pool_->where())); }
-  const std::shared_ptr<Interrupt>& interrupt() const { return interrupt_; }
-  std::unique_ptr<HttpCall> Take() { return std::move(call_); }
 
  private:
   std::shared_ptr<client::ConnectionPool> pool_;
@@ -149,7 +164,7 @@ class Remote {
     options.stall_timeout_ms = timeout_ms;
     options.idle_connections_max = static_cast<size_t>(idle_connections_max);
     const auto pool = [&] {
-      nb::gil_scoped_release released;
+      GilReleased released;
       return client::ConnectionPool::Make(options);
     }();
     pool_ = Unwrap(pool);
@@ -197,20 +212,11 @@ class Remote {
     return std::make_unique<Call>(pool_, std::move(request), std::move(interrupt));
   }
 
-  RowStream Scan(const std::string& target) {
+  std::unique_ptr<Call> StartScan(const std::string& target) {
     CallRequest request{.target = target, .accept = kArrowType};
     request.safe_to_repeat = true;
     request.streamed_answer = true;
-    Call call(pool_, std::move(request));
-    call.Run();
-    call.Check();
-    const auto interrupt = call.interrupt();
-    auto reader = [&] {
-      nb::gil_scoped_release released;
-      return client::OpenRows(call.Take(), [interrupt] { return interrupt->Check(); });
-    }();
-    interrupt->Raise();
-    return RowStream(Unwrap(std::move(reader)), [interrupt] { interrupt->Raise(); });
+    return std::make_unique<Call>(pool_, std::move(request));
   }
 
  private:
@@ -241,6 +247,7 @@ void BindRemote(nb::module_& module) {
       .def("raise_timed_out", &Call::RaiseTimedOut)
       .def("text", &Call::Text)
       .def("written", &Call::Written, "-> (rows given, commit number)")
+      .def("rows", &Call::Rows, "Of a scan; once.")
       .def("answer", &Call::Answer, nb::arg("key_count"), nb::arg("hits_only"))
       .def_prop_ro("body_range", &Call::BodyRange, "(address, bytes) of the received body.");
   nb::class_<Remote>(module, "Remote", "A server, and connections to it.")
@@ -258,7 +265,7 @@ void BindRemote(nb::module_& module) {
       .def("start_write", &Remote::StartWrite, nb::arg("target"), nb::arg("source"),
            nb::arg("progress") = nb::none(),
            "progress: called now and then with the rows taken so far; may raise to end it.")
-      .def("scan", &Remote::Scan, nb::arg("target"));
+      .def("start_scan", &Remote::StartScan, nb::arg("target"));
   module.def(
       "read_table_info",
       [](const nb::bytes& json) {

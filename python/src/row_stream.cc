@@ -6,6 +6,7 @@
 #include <nanobind/stl/optional.h>
 
 #include "python/src/errors.h"
+#include "python/src/gil.h"
 
 namespace nb = nanobind;
 
@@ -21,7 +22,7 @@ nb::object RowStream::Schema() const { return ExportSchema(*reader_->schema()); 
 
 std::optional<RowBatch> RowStream::Next() {
   auto batch = [&] {
-    nb::gil_scoped_release released;
+    GilReleased released;
     return reader_->Next();
   }();
   if (raise_interrupt_ && !batch.ok()) raise_interrupt_();

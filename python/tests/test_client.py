@@ -1,6 +1,8 @@
 """A server through `fletching.connect`: all calls of a database, and what connections add."""
 
 import asyncio
+import contextlib
+import json
 import os
 import pickle
 import signal
@@ -448,3 +450,121 @@ def test_a_write_that_its_source_ends_stores_nothing(client):
     )
     assert heard[-1] == 2_000_000
     assert len(heard) > 3
+
+
+def crowded(serve_tmp):
+    """A server that has room for one request at a time."""
+    command = [os.environ["FLETCHINGD"], "--data-dir", str(serve_tmp), "--http", "127.0.0.1:0"]
+    return subprocess.Popen([*command, "--limits-requests", "1"], stdout=subprocess.PIPE, text=True)
+
+
+def test_rows_that_can_be_taken_once_are_not_lost_by_trying_again(server, tmp_path):
+    """A busy server refuses a write whose source is half used: that is an error, or all of it."""
+    program = crowded(tmp_path)
+    try:
+        address = json.loads(program.stdout.readline())["http"]
+        client = fletching.connect(address, retries=1)
+        client.create_table("t", {"id": "int64", "x": "float64"}, key="id")
+        stop = threading.Event()
+
+        def crowd():
+            other = fletching.connect(address, retries=0)
+            while not stop.is_set():
+                with contextlib.suppress(fletching.FletchingError):
+                    other.write("t", {"id": np.arange(50_000), "x": np.zeros(50_000)})
+
+        threads = [threading.Thread(target=crowd) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(10):
+                first = 1_000_000 + number * 2000
+                rows = pa.table({"id": np.arange(first, first + 2000), "x": np.zeros(2000)})
+                with contextlib.suppress(fletching.BusyError, fletching.UnavailableError):
+                    assert client.write("t", rows.to_reader()).row_count == 2000
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    finally:
+        program.send_signal(signal.SIGTERM)
+        program.communicate(timeout=30)
+
+
+def test_what_is_no_fletchingd_is_no_success():
+    for head in (b"301 Moved Permanently\r\nLocation: http://elsewhere", b"200 OK"):
+        with one_answer(b"HTTP/1.1 " + head + b"\r\nContent-Length: 4\r\n\r\n<ok>") as url:
+            client = fletching.connect(url, retries=0)
+            with pytest.raises(fletching.UnavailableError):
+                client.write("t", DOCS)
+            with pytest.raises(fletching.UnavailableError):
+                client.tables()
+
+
+def test_an_answer_right_behind_another_is_seen():
+    both = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"
+    with one_answer(both, seconds=3) as url, pytest.raises(fletching.NotFoundError):
+        fletching.connect(url, timeout_ms=2000, retries=0).table("docs")
+
+
+def test_the_order_of_a_key_is_the_users(client, db):
+    rows = pa.table({"a": [1, 2], "b": [10, 20], "x": [0.5, 1.5]})
+    for store in (client, db):
+        store.write("pairs", rows, key=["b", "a"])
+        assert store.table("pairs").key == ["b", "a"]
+        assert store.read("pairs", [(20, 2)]).to_arrow()["x"].to_pylist() == [1.5]
+        store.write("pairs", rows, key=["b", "a"])
+
+
+def test_dictionaries_go_over_the_wire(client):
+    words = pd.Categorical(["x", "y", "x"])
+    ids = pd.Categorical(["a", "b", "c"])
+    client.write("words", pd.DataFrame({"id": ids, "w": words}), key="id")
+    result = client.read("words", pd.Categorical(["c", "b"]))
+    assert result.to_arrow()["w"].to_pylist() == ["x", "y"]
+    assert client.delete("words", pd.Categorical(["c"])).row_count == 1
+    assert client["words"].count == 2
+
+
+def test_a_table_made_again_with_another_key_is_read(client, url):
+    rows = pa.table({"a": [1], "b": [2], "x": [0.5]})
+    client.write("t", rows, key=["a", "b"])
+    assert client.read("t", [(1, 2)]).found_count == 1
+    with fletching.connect(url) as other:
+        other.drop("t")
+        other.write("t", rows, key="a")
+    assert client.read("t", [1], ["x"]).found_count == 1
+
+
+def test_a_server_ends_in_time_beside_a_reader_that_stopped(serve, tmp_path):
+    with serve(tmp_path) as http:
+        address = f"{http.connection.host}:{http.connection.port}"
+        client = fletching.connect(address)
+        count = 300_000
+        columns = {f"c{i}": np.zeros(count) for i in range(10)}
+        client.write("long", pa.table({"id": np.arange(count), **columns}), key="id")
+        rows = client.scan("long")
+        assert rows.read_next_batch().num_rows > 0
+    # `serve` has waited for the end; the rest of the rows is gone, and says so.
+    with pytest.raises(fletching.FletchingError):
+        rows.read_all()
+
+
+DAEMONS = """
+import fletching, sys, threading, time
+db = fletching.connect(sys.argv[1])
+keys = list(range(200_000))
+def read():
+    while True:
+        db.read("n", keys)
+for _ in range(4):
+    threading.Thread(target=read, daemon=True).start()
+time.sleep(0.7)
+"""
+
+
+def test_a_process_ends_beside_its_daemon_threads(client, url):
+    client.write("n", pa.table({"id": np.arange(100_000), "x": np.zeros(100_000)}), key="id")
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", DAEMONS, url], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

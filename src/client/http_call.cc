@@ -99,6 +99,7 @@ class HttpCall::Impl {
   size_t in_at_ = 0;
   size_t in_end_ = 0;
   std::optional<Parser> parser_;
+  bool head_wants_more_ = false;
   bool chunked_ = false;
   bool until_end_ = false;  // the body ends with the connection
   int64_t body_left_ = 0;
@@ -144,6 +145,7 @@ Status HttpCall::Impl::Start(bool fresh) {
   socket_ = fresh ? Socket() : pool_->TakeIdle();
   reused_ = socket_.is_open();
   in_at_ = in_end_ = 0;
+  head_wants_more_ = false;
   out_[0] = {head_.data(), head_.size()};
   out_[1] = {};
   if (request_.body != nullptr) {
@@ -268,18 +270,21 @@ Result<bool> HttpCall::Impl::Fill() {
 
 Result<bool> HttpCall::Impl::ReadHead() {
   while (!parser_->is_header_done()) {
-    const bool first = in_end_ == 0;
-    Result<bool> filled = Fill();
-    if (!filled.ok()) {
-      if (!first || !reused_ || !request_.safe_to_repeat || repeated_) return filled.status();
-      repeated_ = true;  // it hung up at the very moment we asked
-      ARROW_RETURN_NOT_OK(Start(true));
-      return false;
+    if (head_wants_more_ || in_at_ == in_end_) {
+      const bool first = in_end_ == 0;
+      Result<bool> filled = Fill();
+      if (!filled.ok()) {
+        if (!first || !reused_ || !request_.safe_to_repeat || repeated_) return filled.status();
+        repeated_ = true;  // it hung up at the very moment we asked
+        ARROW_RETURN_NOT_OK(Start(true));
+        return false;
+      }
+      if (!*filled) return false;
     }
-    if (!*filled) return false;
     error_code ec;
     in_at_ += parser_->put(asio::const_buffer(in_.data() + in_at_, in_end_ - in_at_), ec);
-    if (ec && ec != http::error::need_more) {
+    head_wants_more_ = ec == http::error::need_more;
+    if (ec && !head_wants_more_) {
       return Unavailable(pool_->where() + " does not answer in HTTP: " + ec.message());
     }
     if (parser_->is_header_done() && parser_->get().result_int() < 200) ResetParser();
@@ -298,7 +303,8 @@ Status HttpCall::Impl::TakeHead() {
   reply_.status = static_cast<int>(head.result_int());
   reply_.content_type = text(head[http::field::content_type]);
   reply_.error_code = text(head["Fletching-Error"]);
-  reply_.row_count = static_cast<int64_t>(number("Fletching-Rows"));
+  const bool counts = head.find("Fletching-Rows") != head.end();
+  reply_.row_count = counts ? static_cast<int64_t>(number("Fletching-Rows")) : -1;
   reply_.version = number("Fletching-Version");
   chunked_ = parser_->chunked();
   const auto length = parser_->content_length();
@@ -446,7 +452,9 @@ Status WaitFor(const HttpCall& call, HttpCall::Wait wait,
   const short events = wait == HttpCall::Wait::kWrite ? POLLIN | POLLOUT : POLLIN;
   while (true) {
     pollfd ready = {call.descriptor(), events, 0};
-    const int got = ::poll(&ready, 1, kPollSliceMs);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    const auto slice = std::clamp<int64_t>(left.count(), 0, kPollSliceMs);
+    const int got = ::poll(&ready, 1, static_cast<int>(slice));
     if (got > 0) return Status::OK();
     if (interrupt) ARROW_RETURN_NOT_OK(interrupt());
     if (Clock::now() >= deadline) return call.TimedOut();
@@ -462,7 +470,11 @@ Status RunCall(HttpCall* call, const std::function<Status()>& interrupt) {
 }
 
 Status StatusOf(const CallReply& reply, const std::string& where) {
-  if (reply.status < 400) return Status::OK();
+  if (reply.status >= 200 && reply.status < 300) return Status::OK();
+  if (reply.status < 400) {
+    return Unavailable(where + " answered " + std::to_string(reply.status) +
+                       ", which fletchingd never does; is that the right URL?");
+  }
   std::string message;
   if (reply.body != nullptr) {
     const std::string text = reply.body->ToString();
@@ -479,6 +491,7 @@ Status StatusOf(const CallReply& reply, const std::string& where) {
   for (const api::ErrorAnswer& answer : api::ErrorAnswers()) {
     if (CodeName(answer.code) == reply.error_code) return MakeError(answer.code, message);
   }
+  if (reply.status == 408) return MakeError(ErrorCode::kDeadline, message);
   for (const api::ErrorAnswer& answer : api::ErrorAnswers()) {
     if (answer.http_status == reply.status) return MakeError(answer.code, message);
   }

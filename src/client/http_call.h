@@ -40,7 +40,7 @@ struct CallReply {
   int status = 0;
   std::string content_type;
   std::string error_code;  // header Fletching-Error
-  int64_t row_count = 0;   // Fletching-Rows
+  int64_t row_count = -1;  // Fletching-Rows; -1 = not said
   uint64_t version = 0;    // Fletching-Version
   // 64-byte aligned. Null for an answer that is streamed.
   std::shared_ptr<arrow::Buffer> body;

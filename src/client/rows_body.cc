@@ -96,13 +96,26 @@ Result<std::shared_ptr<arrow::RecordBatch>> Spread(const arrow::RecordBatch& hit
   return arrow::RecordBatch::Make(hits.schema(), key_count, std::move(columns));
 }
 
+// What a column is sent as: dictionaries, whose messages would have to go along, are sent plain.
+std::shared_ptr<arrow::DataType> Unfolded(const std::shared_ptr<arrow::DataType>& type) {
+  if (type->id() != arrow::Type::DICTIONARY) return type;
+  const auto& values = static_cast<const arrow::DictionaryType&>(*type).value_type();
+  if (values->id() == arrow::Type::STRING_VIEW) return arrow::utf8();
+  if (values->id() == arrow::Type::BINARY_VIEW) return arrow::binary();
+  return values;
+}
+
 class SlicingReader final : public arrow::RecordBatchReader {
  public:
   SlicingReader(std::shared_ptr<arrow::RecordBatchReader> source,
                 std::function<Status(int64_t)> on_rows)
-      : source_(std::move(source)), on_rows_(std::move(on_rows)) {}
+      : source_(std::move(source)), on_rows_(std::move(on_rows)) {
+    arrow::FieldVector fields = source_->schema()->fields();
+    for (auto& field : fields) field = field->WithType(Unfolded(field->type()));
+    schema_ = arrow::schema(std::move(fields));
+  }
 
-  std::shared_ptr<arrow::Schema> schema() const override { return source_->schema(); }
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     if (on_rows_) ARROW_RETURN_NOT_OK(on_rows_(row_count_));
@@ -117,8 +130,15 @@ class SlicingReader final : public arrow::RecordBatchReader {
       const int64_t row_bytes = bytes / std::max<int64_t>(batch_->num_rows(), 1) + 1;
       slice_rows_ = std::max<int64_t>(kSliceBytes / row_bytes, 1);
     }
-    *out = batch_->Slice(at_, slice_rows_);
-    at_ += (*out)->num_rows();
+    arrow::ArrayVector columns = batch_->Slice(at_, slice_rows_)->columns();
+    const int64_t row_count = std::min(slice_rows_, batch_->num_rows() - at_);
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i]->type_id() != arrow::Type::DICTIONARY) continue;
+      const auto& plain = schema_->field(static_cast<int>(i))->type();
+      ARROW_ASSIGN_OR_RAISE(columns[i], ingest::CastColumn(columns[i], plain, {}));
+    }
+    *out = arrow::RecordBatch::Make(schema_, row_count, std::move(columns));
+    at_ += row_count;
     row_count_ += (*out)->num_rows();
     return Status::OK();
   }
@@ -126,6 +146,7 @@ class SlicingReader final : public arrow::RecordBatchReader {
  private:
   std::shared_ptr<arrow::RecordBatchReader> source_;
   std::function<Status(int64_t)> on_rows_;
+  std::shared_ptr<arrow::Schema> schema_;
   std::shared_ptr<arrow::RecordBatch> batch_;
   int64_t at_ = 0;
   int64_t slice_rows_ = 0;

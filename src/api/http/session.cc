@@ -18,6 +18,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "api/error_map.h"
 #include "api/http/read_buffer.h"
 #include "api/http/request_reader.h"
 #include "api/http/response_head.h"
@@ -37,6 +38,7 @@ constexpr int64_t kInlineBytesMax = 64 * 1024;       // some 4,000 keys
 constexpr int64_t kDropBytesMax = int64_t{1} << 20;  // of a body nobody wants; more: we hang up
 constexpr int64_t kLingerMs = 1'000;
 constexpr int64_t kSweepMs = 200;
+constexpr int64_t kDrainMs = 1'000;  // for a piece of a stream, once the server is to end
 // A body or an answer may be slow, but not so slow that it holds its memory for hours.
 constexpr int64_t kRateGraceMs = 20'000;
 constexpr int64_t kRateBytesPerSecond = 1024;
@@ -160,6 +162,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   std::shared_ptr<arrow::Buffer> piece_;  // of an answer that comes in pieces
   int64_t piece_count_ = 0;
   int64_t piece_bytes_ = 0;
+  bool is_broken_ = false;
 };
 
 bool Session::Step() {
@@ -222,7 +225,8 @@ bool Session::Parse() {
   buffer_.Use(used);
   switch (state) {
     case RequestReader::State::kFault:
-      return Refuse(reader_.fault());
+      // Of a body that is dropped anyway, why it is dropped says more than how it is too long.
+      return Refuse(refusal_ ? std::move(*refusal_) : reader_.fault());
     case RequestReader::State::kHead:
       SetDeadline(Phase::kBody, shared_->limits.stall_ms_max);
       if (!OnHead()) return phase_ == Phase::kLingering;
@@ -430,21 +434,31 @@ bool Session::StartPiece() {
     self->TakePiece();
     Session* session = self.get();
     asio::post(session->home_->io, [self = std::move(self)] {
-      if (self->response_.status == 0) return self->Close();
+      if (self->is_broken_) {
+        self->Report();
+        return self->Close();
+      }
       if (self->ContinueWrite()) self->Run();
     });
   });
   return false;
 }
 
-// Leaves in `out_` what goes out next. A status of 0 says that the rest cannot be had: the client
+// Leaves in `out_` what goes out next, or `is_broken_` when the rest cannot be had: then the client
 // sees a body that ends too early, which is the truth.
 // Threads: a worker's.
 void Session::TakePiece() {
-  Result<std::shared_ptr<arrow::Buffer>> piece = response_.next_piece();
+  Result<std::shared_ptr<arrow::Buffer>> piece = [&]() -> Result<std::shared_ptr<arrow::Buffer>> {
+    try {
+      return response_.next_piece();
+    } catch (const std::exception& error) {
+      return MakeError(ErrorCode::kInternal, error.what());
+    }
+  }();
   if (!piece.ok()) {
     response_.text = piece.status().message();
-    response_.status = 0;
+    response_.status = api::HttpStatusOf(piece.status());
+    is_broken_ = true;
     return;
   }
   piece_ = piece.MoveValueUnsafe();
@@ -520,6 +534,10 @@ void Session::CloseIfIdle() {
 void Session::CheckDeadline(int64_t now_ms) {
   if (phase_ == Phase::kWorking || phase_ == Phase::kClosed) return;
   const int64_t in_phase_ms = now_ms - phase_started_ms_;
+  // A stream may have hours to go; who does not even take a piece keeps the server from ending.
+  const bool holds_up = phase_ == Phase::kWriting && response_.next_piece != nullptr &&
+                        in_phase_ms > kDrainMs && shared_->draining.load();
+  if (holds_up) return Close();
   const bool crawls = (phase_ == Phase::kBody || phase_ == Phase::kWriting) &&
                       in_phase_ms > kRateGraceMs &&
                       phase_bytes_ < in_phase_ms / 1000 * kRateBytesPerSecond;

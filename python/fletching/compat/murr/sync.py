@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import weakref
 from typing import Any
 
@@ -68,7 +69,7 @@ class Murr:
             return MurrLocalSync(database, database.close)
         server, address = start_server(cache_dir, http_port)
         local = MurrLocalSync(RemoteStore(address), lambda: None)
-        local._close = weakref.finalize(local, end_server, server)
+        local._close = weakref.finalize(local, end_server, server, os.getpid())
         local.address = f"http://{address}"
         return local
 
@@ -83,19 +84,30 @@ def start_server(folder: str | os.PathLike[str], port: int) -> tuple["subprocess
     program = cli.find_server()
     if program is None:
         raise UnavailableError("fletchingd is not here; build it or set FLETCHINGD")
-    server = subprocess.Popen(
-        [program, "--data-dir", os.fspath(folder), "--http", f"127.0.0.1:{port}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None and server.stderr is not None
-    line = server.stdout.readline()
-    if not line:
-        raise RuntimeError(f"fletchingd did not start: {server.stderr.read().strip()}")
+    # A file: a pipe that nobody reads would stop the server one day. And a session of its own:
+    # Ctrl-C is for the program that started it.
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen(
+            [program, "--data-dir", os.fspath(folder), "--http", f"127.0.0.1:{port}"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        if not line:
+            log.seek(0)
+            raise RuntimeError(f"fletchingd did not start: {log.read().strip()}")
     return server, json.loads(line)["http"]
 
 
-def end_server(server: "subprocess.Popen[str]") -> None:
+def end_server(server: "subprocess.Popen[str]", owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a child of a fork; the parent ends it
     server.send_signal(signal.SIGTERM)
-    server.communicate(timeout=30)
+    try:
+        server.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
