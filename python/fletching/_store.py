@@ -127,7 +127,7 @@ class Store:
     def __contains__(self, name: object) -> bool:
         try:
             self._engine.get_table(str(name))
-        except (NotFoundError, InvalidArgumentError):
+        except NotFoundError:
             return False
         except CorruptionError:
             pass  # it is there

@@ -24,6 +24,7 @@ constexpr size_t kTextBytesMax = std::numeric_limits<int32_t>::max();
 
 std::optional<KeyArray> TextArray(const nb::list& values) {
   const auto count = static_cast<size_t>(PyList_GET_SIZE(values.ptr()));
+  if (count == 0) return std::nullopt;  // of no type yet
   std::vector<int32_t> ends;
   ends.reserve(count + 1);
   ends.push_back(0);

@@ -270,6 +270,8 @@ def test_every_method_of_a_closed_database_says_that_it_is_closed(db, tmp_path):
         "load": lambda: db.load("t", path),
         "read": lambda: db.read("t", ["a"]),
         "read_matrix": lambda: db.read_matrix("t", ["a"]),
+        "read_many": lambda: db.read_many([("t", ["a"])]),
+        "snapshot": lambda: db.snapshot(tmp_path / "copy"),
         "delete": lambda: db.delete("t", ["a"]),
         "scan": lambda: db.scan("t"),
         "[]": lambda: db["t"],

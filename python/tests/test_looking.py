@@ -1,5 +1,7 @@
 """Reading with missing keys in mind, and looking at tables: what a notebook does."""
 
+import threading
+
 import fletching
 import numpy as np
 import polars as pl
@@ -89,3 +91,37 @@ def test_a_scan_is_filtered_by_columns_it_does_not_give(docs):
         docs["docs"].scan(filter="n > 0")
     with pytest.raises(ValueError, match="nope"):
         docs["docs"].scan(["nope"], pc.field("n") > 0)
+
+
+def test_many_reads_see_one_version_of_each_table(db):
+    keys = list(range(200))
+    db.write("n", {"id": keys, "x": [0] * 200}, key="id")
+    db.write("m", {"id": keys, "x": [0] * 200}, key="id")
+    stop = threading.Event()
+
+    def write():
+        value = 0
+        while not stop.is_set():
+            value += 1
+            db.write("n", {"id": keys, "x": [value] * 200})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(200):
+            first, other, second = db.read_many([("n", keys, ["x"]), ("m", keys), ("n", keys)])
+            assert first.version == second.version
+            values = set(first.to_numpy()["x"]) | set(second.to_numpy()["x"])
+            assert len(values) == 1
+            assert other.found_count == 200
+    finally:
+        stop.set()
+        writer.join()
+    with pytest.raises(fletching.NotFoundError):
+        db.read_many([("n", keys), ("nothing", keys)])
+
+
+def test_a_database_knows_its_tables(db):
+    db.write("n", {"id": [1]}, key="id")
+    assert "n" in db
+    assert all(name not in db for name in ("m", "", "a/b", "..", "a b"))
