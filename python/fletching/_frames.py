@@ -7,6 +7,7 @@ where that is still known; the engine checks all the rest.
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from fletching._errors import (
 )
 from fletching._load import find_files, open_files
 
+# Rows of a frame that are made Arrow at a time.
+_SLICE_ROWS = 256 * 1024
+
 
 class Source:
     """Rows of a write. May be taken once."""
@@ -27,7 +31,9 @@ class Source:
     def __init__(self, stream: Any, schema: pa.Schema) -> None:
         self.schema = schema
         self.failure: BaseException | None = None  # what ended the stream early
-        self.is_repeatable = isinstance(stream, pa.Table)  # may be taken again after all
+        self.is_repeatable = isinstance(
+            stream, pa.Table | _FrameSlices
+        )  # may be taken again after all
         self._stream = stream
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
@@ -119,15 +125,53 @@ def _checked_reader(reader: pa.RecordBatchReader) -> Source:
     return source
 
 
-def _from_pandas(frame: Any) -> pa.Table:
+def _from_pandas(frame: Any) -> "pa.Table | _FrameSlices":
     frame = _with_index(frame)
     if any(type(dtype).__name__ in ("SparseDtype", "PeriodDtype") for dtype in frame.dtypes):
         return _from_columns({name: frame[name] for name in frame.columns})
+    if len(frame) > 2 * _SLICE_ROWS and all(_is_settled(dtype) for dtype in frame.dtypes):
+        return _FrameSlices(frame)
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         # One by one: some can be helped, and the error of the others names the column.
         return _from_columns({name: frame[name] for name in frame.columns})
+
+
+def _is_settled(dtype: Any) -> bool:
+    """Whether any slice of such a column has the same type in Arrow: not what is inferred from its
+    values, and no dictionaries, which each slice would bring along."""
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "biuf" and dtype.isnative and dtype.itemsize <= 8
+    return type(dtype).__name__ == "StringDtype"
+
+
+class _FrameSlices:
+    """A long frame: one slice is made Arrow while another is stored. May be taken again."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+        self.schema = self._slice(0, 0).schema.remove_metadata()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        reader = pa.RecordBatchReader.from_batches(self.schema, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        with ThreadPoolExecutor(1) as ahead:
+            starts = range(0, len(self._frame), _SLICE_ROWS)
+            coming = None
+            for start in starts:
+                ready = coming or ahead.submit(self._slice, start, start + _SLICE_ROWS)
+                following = start + _SLICE_ROWS
+                coming = ahead.submit(self._slice, following, following + _SLICE_ROWS)
+                yield from ready.result().to_batches()
+
+    def _slice(self, start: int, end: int) -> pa.Table:
+        rows = self._frame.iloc[start:end]
+        # One thread: the other core is storing the slice before.
+        table = pa.Table.from_pandas(rows, preserve_index=False, nthreads=1)
+        return table.replace_schema_metadata(None)
 
 
 def _with_index(frame: Any) -> Any:

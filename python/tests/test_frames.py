@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from fletching import _frames
 
 TABLE = pa.table({"id": ["a", "b"], "n": pa.array([1, None], pa.int32())})
 
@@ -197,3 +198,31 @@ def test_the_key_of_a_table_stays(db):
     db.write("t", TABLE, key="id")
     with pytest.raises(fletching.InvalidArgumentError, match="the key of table 't' is"):
         db.write("t", TABLE, key="n")
+
+
+def test_a_long_frame_is_stored_slice_by_slice(db, monkeypatch):
+    monkeypatch.setattr(_frames, "_SLICE_ROWS", 100)
+    count = 1234
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        {
+            "id": [f"k{i}" for i in range(count)],
+            "f": np.where(rng.random(count) < 0.1, np.nan, rng.random(count)).astype(np.float32),
+            "n": rng.integers(0, 9, count),
+            "b": rng.random(count) < 0.5,
+            "s": pd.Series([None if i < 900 else f"s{i}" for i in range(count)], dtype="str"),
+        }
+    )
+    assert isinstance(_frames._as_arrow(frame), _frames._FrameSlices)
+    assert db.write("sliced", frame, key="id").row_count == count
+    monkeypatch.setattr(_frames, "_SLICE_ROWS", 10**6)
+    db.write("whole", frame, key="id")
+    keys = frame["id"].tolist()
+    assert db.schema("sliced") == db.schema("whole")
+    assert db.read("sliced", keys).to_arrow().equals(db.read("whole", keys).to_arrow())
+    monkeypatch.setattr(_frames, "_SLICE_ROWS", 100)
+    objects = frame.assign(
+        s=frame["s"].astype(object)
+    )  # what these are is only seen in all of them
+    db.write("objects", objects, key="id")
+    assert db.read("objects", keys).to_arrow().equals(db.read("whole", keys).to_arrow())
