@@ -79,6 +79,11 @@ class Bench:
         flags.append("--reads=50" if self.args.smoke else "--reads=1000")
         return self.run("engine_read_bench", *flags)
 
+    def load(self, rows: int) -> float:
+        """Rows a second that C++ loads, of as many rows as the frame has."""
+        flags = [f"--rows={rows}", f"--dir={self.work / 'load'}", "--reads=50"]
+        return self.run("engine_read_bench", *flags)["load_rows_per_second"]
+
     def embedded(self) -> None:
         floors = [self.engine(keep=True)]
         matrix = np.empty((1000, 10), np.float32)
@@ -141,8 +146,8 @@ class Bench:
         for number, name in enumerate(COLUMNS):
             frame[name] = np.arange(count, dtype=np.float32) + number
         written, loaded = [], []
-        for number in range(1 if self.args.smoke else 2):
-            loaded.append(self.engine()["load_rows_per_second"])
+        for number in range(1 if self.args.smoke else 4):
+            loaded.append(self.load(count))
             folder = self.work / f"write{number}"
             with fletching.open(folder, "w") as db:
                 db.create_table("t", {"id": "utf8", **dict.fromkeys(COLUMNS, "float32")}, key="id")

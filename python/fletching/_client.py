@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -226,7 +227,7 @@ class RemoteTables:
     # -- calls --------------------------------------------------------------------------------
 
     def target(self, table: str, rest: str = "") -> str:
-        return f"{self._prefix}/api/v1/table/{quote(table, safe='')}{rest}"
+        return f"{self._prefix}/api/v1/table/{_quoted(table)}{rest}"
 
     def start_read(self, table: str, keys: KeyArrays, columns: list[str] | None) -> Call:
         names = self.key_table(table).key
@@ -298,6 +299,11 @@ class _Forgetting:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, FletchingError):
             self._known.pop(self._table, None)
+
+
+@lru_cache
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _plain(keys: KeyArrays) -> KeyArrays:

@@ -1,6 +1,7 @@
 #include "python/src/keys.h"
 
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -25,24 +26,32 @@ constexpr size_t kTextBytesMax = std::numeric_limits<int32_t>::max();
 std::optional<KeyArray> TextArray(const nb::list& values) {
   const auto count = static_cast<size_t>(PyList_GET_SIZE(values.ptr()));
   if (count == 0) return std::nullopt;  // of no type yet
-  std::vector<int32_t> ends;
-  ends.reserve(count + 1);
-  ends.push_back(0);
-  std::string text;
-  text.reserve(count * kLikelyBytes);
+  std::vector<int32_t> ends(count + 1);
+  std::string text(count * kLikelyBytes, '\0');
+  size_t at = 0;
   for (size_t i = 0; i < count; ++i) {
     PyObject* value = PyList_GET_ITEM(values.ptr(), static_cast<Py_ssize_t>(i));
     if (!PyUnicode_CheckExact(value)) return std::nullopt;
     Py_ssize_t size = 0;
-    const char* bytes = PyUnicode_AsUTF8AndSize(value, &size);
+    const char* bytes = nullptr;
+    if (PyUnicode_IS_COMPACT_ASCII(value)) {
+      size = PyUnicode_GET_LENGTH(value);
+      bytes = static_cast<const char*>(PyUnicode_DATA(value));
+    } else {
+      bytes = PyUnicode_AsUTF8AndSize(value, &size);
+    }
     if (bytes == nullptr) {  // a lone surrogate; who reports it says more
       PyErr_Clear();
       return std::nullopt;
     }
-    if (text.size() + static_cast<size_t>(size) > kTextBytesMax) return std::nullopt;
-    text.append(bytes, static_cast<size_t>(size));
-    ends.push_back(static_cast<int32_t>(text.size()));
+    const size_t end = at + static_cast<size_t>(size);
+    if (end > kTextBytesMax) return std::nullopt;
+    if (end > text.size()) text.resize(2 * end);
+    std::memcpy(text.data() + at, bytes, static_cast<size_t>(size));
+    at = end;
+    ends[i + 1] = static_cast<int32_t>(end);
   }
+  text.resize(at);
   return KeyArray{std::make_shared<arrow::StringArray>(static_cast<int64_t>(count),
                                                        arrow::Buffer::FromVector(std::move(ends)),
                                                        arrow::Buffer::FromString(std::move(text)))};

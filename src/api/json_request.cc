@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "api/json_sax.h"
+#include "api/plain_strings.h"
 
 namespace fletching::api {
 namespace {
@@ -95,6 +96,14 @@ class KeysHandler final : public JsonEvents {
     column.text.append(text);
     column.ends.push_back(static_cast<int32_t>(column.text.size()));
     return true;
+  }
+
+  size_t TakeFront(std::string_view rest) override {
+    if (skip_depth_ > 0 || (at_ != At::kKeyValues && at_ != At::kMapValues)) return 0;
+    JsonKeyColumn& column = request.keys.back();
+    const size_t taken = TakePlainStrings(rest, &column.text, &column.ends);
+    if (taken > 0) column.kind = Kind::kText;
+    return taken;
   }
 
   bool OnInt(int64_t value) override {

@@ -21,7 +21,10 @@ struct Bridge {
   bool on_document_end(error_code&) { return true; }
   bool on_object_begin(error_code& ec) { return Went(events->OnObjectBegin(), ec); }
   bool on_object_end(size_t, error_code& ec) { return Went(events->OnObjectEnd(), ec); }
-  bool on_array_begin(error_code& ec) { return Went(events->OnArrayBegin(), ec); }
+  bool on_array_begin(error_code& ec) {
+    list_began = true;
+    return Went(events->OnArrayBegin(), ec);
+  }
   bool on_array_end(size_t, error_code& ec) { return Went(events->OnArrayEnd(), ec); }
   bool on_key_part(string_view text, size_t, error_code&) { return Keep(text); }
   bool on_key(string_view text, size_t, error_code& ec) {
@@ -66,7 +69,11 @@ struct Bridge {
 
   JsonEvents* events = nullptr;
   std::string parts;
+  bool list_began = false;
 };
+
+// Lists that may hold keys stand among the first of a body; the others are the parser's.
+constexpr int kListsOffered = 8;
 
 }  // namespace
 
@@ -76,7 +83,18 @@ Status ParseJsonEvents(std::string_view text, JsonEvents* events) {
   json::basic_parser<Bridge> parser(options);
   parser.handler().events = events;
   error_code ec;
-  size_t used = parser.write_some(false, text.data(), text.size(), ec);
+  size_t used = 0;
+  // The parser stops behind a bracket, where the events may go ahead of it.
+  for (int lists = 0; lists < kListsOffered && !ec && !parser.done(); ++lists) {
+    const size_t bracket = text.find('[', used);
+    if (bracket == std::string_view::npos) break;
+    parser.handler().list_began = false;  // a bracket within a string begins none
+    used += parser.write_some(true, text.data() + used, bracket + 1 - used, ec);
+    if (!ec && parser.handler().list_began) used += events->TakeFront(text.substr(used));
+  }
+  if (!ec && !parser.done()) {
+    used += parser.write_some(false, text.data() + used, text.size() - used, ec);
+  }
   if (!ec && used < text.size()) {
     // write_some stops after the document; only white space may follow.
     const size_t rest = text.find_first_not_of(" \t\r\n", used);

@@ -53,6 +53,17 @@ Result<std::shared_ptr<arrow::RecordBatch>> OnlyBatch(const std::shared_ptr<arro
   return batch;
 }
 
+// Answers of one shape share a schema, and making one anew costs as much as checking the rows.
+std::shared_ptr<arrow::Schema> WithoutIndex(const std::shared_ptr<arrow::Schema>& whole) {
+  struct Kept {
+    std::shared_ptr<arrow::Schema> whole;
+    std::shared_ptr<arrow::Schema> values;
+  };
+  thread_local Kept kept;
+  if (kept.whole != whole) kept = {whole, whole->RemoveField(0).ValueOrDie()};
+  return kept.values;
+}
+
 // Takes _idx off the batch and checks it: rising, and within the keys.
 Result<std::shared_ptr<arrow::Array>> TakePositions(std::shared_ptr<arrow::RecordBatch>* batch,
                                                     int64_t key_count) {
@@ -68,7 +79,10 @@ Result<std::shared_ptr<arrow::Array>> TakePositions(std::shared_ptr<arrow::Recor
     if (values[row] <= last || values[row] >= key_count) return NoAnswer("_idx does not rise");
     last = values[row];
   }
-  ARROW_ASSIGN_OR_RAISE(*batch, (*batch)->RemoveColumn(0));
+  arrow::ArrayDataVector columns = (*batch)->column_data();
+  columns.erase(columns.begin());
+  *batch = arrow::RecordBatch::Make(WithoutIndex((*batch)->schema()), (*batch)->num_rows(),
+                                    std::move(columns));
   return positions;
 }
 

@@ -7,6 +7,7 @@
 
 #include "arrow/buffer.h"
 #include "arrow/io/interfaces.h"
+#include "arrow/ipc/message.h"
 #include "arrow/ipc/reader.h"
 #include "arrow/record_batch.h"
 #include "arrow/type.h"
@@ -108,19 +109,86 @@ std::string_view WrongFormatHint(std::string_view first_bytes) {
   return "";
 }
 
+// Schemas by the message that carries them. Unpacking one costs as much as all the rest of a short
+// stream, and requests and answers come in few shapes, so a thread keeps the last ones it met.
+class KnownSchemas {
+ public:
+  explicit KnownSchemas(const DecodeLimits& limits) : limits_(limits) {}
+
+  static constexpr int64_t kMessageBytesMax = 8192;
+
+  // The schema whose message `first` begins with; else null. bytes: of that message.
+  std::shared_ptr<arrow::Schema> Find(std::string_view first, int64_t* bytes) const {
+    for (const Known& known : Kept().schemas) {
+      if (known.schema == nullptr || !first.starts_with(known.message)) continue;
+      if (known.nesting_max != limits_.nesting_max) continue;
+      *bytes = static_cast<int64_t>(known.message.size());
+      return known.schema;
+    }
+    return nullptr;
+  }
+
+  // `first`: the first bytes of a stream; `schema`: what Arrow made of them.
+  void Keep(std::string_view first, const std::shared_ptr<arrow::Schema>& schema) {
+    std::array<uint32_t, 2> prefix;  // a mark, then the bytes of the message behind it
+    if (first.size() < sizeof(prefix) || HasDictionary(schema->fields())) return;
+    std::memcpy(prefix.data(), first.data(), sizeof(prefix));
+    const uint64_t bytes = sizeof(prefix) + uint64_t{prefix[1]};
+    if (prefix[0] != 0xFFFFFFFF || bytes > first.size()) return;
+    auto& [schemas, next] = Kept();
+    schemas[next++ % schemas.size()] = {std::string(first.substr(0, bytes)), schema,
+                                        limits_.nesting_max};
+  }
+
+ private:
+  struct Known {
+    std::string message;
+    std::shared_ptr<arrow::Schema> schema;
+    int nesting_max = 0;  // it was found to keep
+  };
+  struct KeptSchemas {
+    std::array<Known, 4> schemas;
+    size_t next = 0;
+  };
+
+  static KeptSchemas& Kept() {
+    thread_local KeptSchemas kept;
+    return kept;
+  }
+
+  // Their values come between the schema and the rows; Arrow reads those streams.
+  static bool HasDictionary(const arrow::FieldVector& fields) {
+    return std::ranges::any_of(fields, [](const std::shared_ptr<arrow::Field>& field) {
+      const arrow::Type::type type = field->type()->id();
+      return type == arrow::Type::DICTIONARY || type == arrow::Type::EXTENSION ||
+             HasDictionary(field->type()->fields());
+    });
+  }
+
+  const DecodeLimits& limits_;
+};
+
 class IpcStreamReader final : public arrow::RecordBatchReader {
  public:
   IpcStreamReader(std::shared_ptr<arrow::io::InputStream> source, const DecodeLimits& limits)
       : limits_(limits),
         budget_(limits.piece_bytes_max),
-        stream_(std::make_shared<GuardedStream>(std::move(source), limits, budget_.pool())) {}
+        source_(std::move(source)),
+        stream_(std::make_shared<GuardedStream>(source_, limits, budget_.pool())) {
+    options_.memory_pool = budget_.pool();
+    options_.max_recursion_depth = limits_.nesting_max;
+    options_.use_threads = false;
+  }
 
   Status Open() {
-    arrow::ipc::IpcReadOptions options;
-    options.memory_pool = budget_.pool();
-    options.max_recursion_depth = limits_.nesting_max;
-    options.use_threads = false;
-    auto reader = arrow::ipc::RecordBatchStreamReader::Open(stream_, options);
+    KnownSchemas known(limits_);
+    // Only what lies in memory lets itself be looked at before it is read.
+    const std::string_view first =
+        source_->Peek(KnownSchemas::kMessageBytesMax).ValueOr(std::string_view());
+    int64_t message_bytes = 0;
+    schema_ = known.Find(first, &message_bytes);
+    if (schema_ != nullptr) return source_->Advance(message_bytes);
+    auto reader = arrow::ipc::RecordBatchStreamReader::Open(stream_, options_);
     if (!reader.ok()) {
       const Status status = BodyError(kBodyKind, reader.status(), budget_);
       if (CodeOf(status) != ErrorCode::kInvalidArgument) return status;
@@ -128,10 +196,13 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
       return InvalidArgument(status.message() + std::string(hint));
     }
     reader_ = *std::move(reader);
+    schema_ = reader_->schema();
+    const bool is_native = reader_->stats().original_endianness == arrow::Endianness::Native;
+    if (is_native) known.Keep(first, schema_);
     return Status::OK();
   }
 
-  std::shared_ptr<arrow::Schema> schema() const override { return reader_->schema(); }
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     *out = nullptr;
@@ -150,13 +221,21 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
   }
 
  private:
+  // Null at the end.
+  Result<std::shared_ptr<arrow::RecordBatch>> Decode() {
+    if (reader_ != nullptr) return reader_->Next();
+    ARROW_ASSIGN_OR_RAISE(const auto message,
+                          arrow::ipc::ReadMessage(stream_.get(), budget_.pool()));
+    if (message == nullptr) return nullptr;
+    return arrow::ipc::ReadRecordBatch(*message, schema_, nullptr, options_);
+  }
+
   // Leaves batch_ null for a batch without rows.
   Status ReadBatch() {
     const int64_t before = stream_->position();
-    std::shared_ptr<arrow::RecordBatch> batch;
-    if (const Status status = reader_->ReadNext(&batch); !status.ok()) {
-      return BodyError(kBodyKind, status, budget_);
-    }
+    auto decoded = Decode();
+    if (!decoded.ok()) return BodyError(kBodyKind, decoded.status(), budget_);
+    std::shared_ptr<arrow::RecordBatch> batch = *std::move(decoded);
     if (batch == nullptr) {
       ended_ = true;
       return CheckEnd();
@@ -199,9 +278,12 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
 
   const DecodeLimits limits_;
   Budget budget_;  // before what allocates from it
-  std::shared_ptr<GuardedStream> stream_;
-  std::shared_ptr<arrow::RecordBatchReader> reader_;
-  std::shared_ptr<arrow::RecordBatch> batch_;  // being handed out slice by slice
+  arrow::ipc::IpcReadOptions options_;
+  std::shared_ptr<arrow::io::InputStream> source_;
+  std::shared_ptr<GuardedStream> stream_;  // over source_
+  std::shared_ptr<arrow::Schema> schema_;
+  std::shared_ptr<arrow::ipc::RecordBatchStreamReader> reader_;  // null: the schema was known
+  std::shared_ptr<arrow::RecordBatch> batch_;                    // being handed out slice by slice
   int64_t next_row_ = 0;
   int64_t bytes_per_row_ = 0;
   int64_t unforgotten_bytes_ = 0;
