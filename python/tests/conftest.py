@@ -25,8 +25,11 @@ def db(tmp_path):
 class Http:
     """One connection to a server: `status, body = http("GET", "/health")`."""
 
+    IDLE_SECONDS = 20  # the server hangs up after 60, which slow tests of others may take
+
     def __init__(self, address):
         self.connection = HTTPConnection(address, timeout=60)
+        self.used_at = time.monotonic()
 
     def __call__(self, verb, path, body=None, content_type=None, accept="*/*"):
         headers = {"Accept": accept}
@@ -34,9 +37,13 @@ class Http:
             body, content_type = json.dumps(body), content_type or "application/json"
         if content_type:
             headers["Content-Type"] = content_type
+        if time.monotonic() - self.used_at > self.IDLE_SECONDS:
+            self.connection.close()  # the request opens another
         self.connection.request(verb, path, body, headers)
         response = self.connection.getresponse()
-        return response.status, response.read()
+        content = response.read()
+        self.used_at = time.monotonic()
+        return response.status, content
 
 
 @contextmanager
