@@ -51,6 +51,15 @@ class Engine {
   // Errors: kNotFound, kSchemaMismatch naming the column, kStorageFull, kCancelled.
   Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
 
+  // Stores everything `source` yields as the whole of the table, which is made if there is none.
+  // Reads show all of it or none. Takes no other writes from then on.
+  // Errors: as Write; kInvalidArgument when there are too few rows.
+  Result<WriteResult> Replace(const ReplaceRequest& request, arrow::RecordBatchReader* source);
+
+  // What the table held before its last Replace, rows and schema, at once; called again, what it
+  // held before that call. Errors: kNotFound (table, or nothing is kept).
+  Status RollBack(std::string_view table);
+
   // Deleting an absent key is no error. row_count = keys given.
   Result<WriteResult> Delete(const DeleteRequest& request);
 

@@ -75,6 +75,27 @@ struct ScanRequest {
   int64_t limit_rows = -1;                               // -1 = all
 };
 
+// Replaces all rows of a table at once: what was there stays whole, for RollBack, until the next.
+struct ReplaceRequest {
+  std::string table = {};
+  std::string generation = {};  // names what is loaded, for people and for RollBack; not empty
+  TableSchema schema = {};      // from now on; columns may come and go, the key too
+  int32_t segment_count = 1;    // rows are spread over so many by the hash of their keys
+  // Refused when there are fewer rows than this part of those there are; 0 = any number will do.
+  double min_rows_ratio = 0;
+  bool ignore_extra_columns = false;                     // as in WriteRequest
+  std::function<Status(int64_t rows)> on_progress = {};  // likewise
+};
+
+// What a table was loaded from as a whole.
+struct GenerationInfo {
+  std::string name;            // empty: rows that were written, after a RollBack to them
+  int64_t loaded_time_us = 0;  // since the epoch, UTC
+  bool has_previous = false;
+  std::string previous;  // its name, which may be empty
+  std::string rejected;  // the one RollBack took back last; empty = none
+};
+
 struct TableInfo {
   std::string name;
   TableSchema schema;
@@ -83,6 +104,8 @@ struct TableInfo {
   int64_t disk_bytes = 0;
   int64_t segment_count = 0;
   uint64_t version = 0;
+  // Of a table that is loaded as a whole, and takes no writes.
+  std::optional<GenerationInfo> generation;
   // Not OK when this table's files are damaged: it answers every call with this status.
   Status health;
 };

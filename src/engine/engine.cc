@@ -325,6 +325,25 @@ Result<WriteResult> Engine::Write(const WriteRequest& request, arrow::RecordBatc
   return table->Write(request, source);
 }
 
+Result<WriteResult> Engine::Replace(const ReplaceRequest& request,
+                                    arrow::RecordBatchReader* source) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  auto table = impl_->Find(request.table);
+  if (!table.ok() && CodeOf(table.status()) == ErrorCode::kNotFound) {
+    const Status made = impl_->CreateTable(request.table, request.schema);
+    if (!made.ok() && CodeOf(made) != ErrorCode::kAlreadyExists) return made;
+    table = impl_->Find(request.table);
+  }
+  ARROW_RETURN_NOT_OK(table.status());
+  return (*table)->Replace(request, source);
+}
+
+Status Engine::RollBack(std::string_view name) {
+  ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
+  return table->RollBack();
+}
+
 Result<WriteResult> Engine::Delete(const DeleteRequest& request) {
   ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
   ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));

@@ -42,6 +42,11 @@ std::vector<CrashOp> AllOps() {
   add(Kind::kWrite, "a", 20, 40);
   add(Kind::kCompact, "a");
   add(Kind::kWrite, "a", 4, 3);
+  add(Kind::kCreate, "g");
+  add(Kind::kReplace, "g", 0, 3);
+  add(Kind::kReplace, "g", 0, 40);
+  add(Kind::kRollBack, "g");
+  add(Kind::kReplace, "g", 7, 20);
   add(Kind::kDrop, "b");
   add(Kind::kReopen, "");
   add(Kind::kWrite, "a", 5, 3);

@@ -86,6 +86,22 @@ void ApplyWrite(const CrashOp& op, CrashTable* table) {
   }
 }
 
+void ApplyReplace(const CrashOp& op, CrashTable* table) {
+  CrashTable next;
+  next.generation = op.number;
+  if (table->generation != 0) next.previous = std::make_shared<CrashTable>(*table);
+  ApplyWrite(op, &next);
+  *table = std::move(next);
+}
+
+void ApplyRollBack(CrashTable* table) {
+  if (table->previous == nullptr) return;
+  CrashTable back = *table->previous;
+  table->previous.reset();
+  back.previous = std::make_shared<CrashTable>(*table);
+  *table = std::move(back);
+}
+
 void ApplyOp(const CrashOp& op, CrashState* state) {
   if (op.kind == Kind::kCreate) {
     (*state)[op.table];
@@ -102,6 +118,12 @@ void ApplyOp(const CrashOp& op, CrashState* state) {
       return;
     case Kind::kWiden:
       table->second.is_wide = true;
+      return;
+    case Kind::kReplace:
+      ApplyReplace(op, &table->second);
+      return;
+    case Kind::kRollBack:
+      ApplyRollBack(&table->second);
       return;
     case Kind::kWrite:
     case Kind::kPatch:
@@ -179,8 +201,9 @@ bool ChangesData(Kind kind) {
 }
 
 std::string CrashOp::Text() const {
-  static const char* const kNames[] = {"create", "drop",  "write", "patch",   "delete",
-                                       "add",    "widen", "flush", "compact", "reopen"};
+  static const char* const kNames[] = {"create",    "drop",  "write",   "patch",
+                                       "delete",    "add",   "widen",   "replace",
+                                       "roll back", "flush", "compact", "reopen"};
   return std::to_string(number) + " " + kNames[static_cast<int>(kind)] + " " + table + " keys " +
          std::to_string(first_key) + "+" + std::to_string(key_count);
 }
@@ -202,6 +225,9 @@ Result<CrashState> Observe(Engine& engine) {
       table.columns_added += column.name.starts_with("more") ? 1 : 0;
       if (column.name == "version") table.is_wide = column.type->id() == arrow::Type::INT64;
     }
+    if (info.generation.has_value() && !info.generation->name.empty()) {
+      table.generation = std::stoi(info.generation->name.substr(1));  // "g12"
+    }
     ARROW_RETURN_NOT_OK(ObserveTable(engine, info.name, &table));
   }
   return state;
@@ -210,8 +236,8 @@ Result<CrashState> Observe(Engine& engine) {
 std::string StateText(const CrashState& state) {
   std::string text;
   for (const auto& [name, table] : state) {
-    text +=
-        name + " (" + std::to_string(table.columns_added) + (table.is_wide ? " wide" : "") + "):";
+    text += name + " (" + std::to_string(table.columns_added) + (table.is_wide ? " wide" : "") +
+            (table.generation != 0 ? " g" + std::to_string(table.generation) : "") + "):";
     for (const auto& [key, row] : table.rows) {
       text += " " + std::to_string(key) + "=" + std::to_string(row.version) + "/" +
               std::to_string(row.text_version) + "/" + std::to_string(row.columns_added);
@@ -243,7 +269,8 @@ std::string Complaint(const History& ops, const CrashState& state) {
 
 std::vector<CrashOp> RandomOps(uint64_t seed, int count) {
   Random random(seed);
-  std::vector<CrashOp> ops = {{.kind = Kind::kCreate, .table = "a", .number = 1}};
+  std::vector<CrashOp> ops = {{.kind = Kind::kCreate, .table = "a", .number = 1},
+                              {.kind = Kind::kCreate, .table = "g", .number = 2}};
   bool has_b = false;
   int columns = 0;
   while (static_cast<int>(ops.size()) < count) {
@@ -263,6 +290,10 @@ std::vector<CrashOp> RandomOps(uint64_t seed, int count) {
               : choice < 92 ? Kind::kWiden
               : has_b       ? Kind::kDrop
                             : Kind::kCreate;
+    if (random.Chance(12)) {
+      op.table = "g";
+      op.kind = random.Chance(70) ? Kind::kReplace : Kind::kRollBack;
+    }
     if (op.kind == Kind::kCreate || op.kind == Kind::kDrop) {
       op.table = "b";
       has_b = !has_b;
@@ -342,6 +373,21 @@ Status CrashStore::Do(const CrashOp& op) {
           op.table, {.name = "more" + std::to_string(op.number), .type = arrow::int32()});
     case Kind::kWiden:
       return engine_->WidenColumn(op.table, "version", arrow::int64());
+    case Kind::kReplace: {
+      const auto rows = RowsOf(op, CrashSchema());
+      return engine_
+          ->Replace({.table = op.table,
+                     .generation = "g" + std::to_string(op.number),
+                     .schema = CrashSchema(),
+                     .segment_count = 1 + op.number % 3},
+                    rows.get())
+          .status();
+    }
+    case Kind::kRollBack: {
+      const Status status = engine_->RollBack(op.table);
+      const bool none = !status.ok() && CodeOf(status) == ErrorCode::kNotFound;
+      return none ? Status::OK() : status;
+    }
     case Kind::kFlush:
       return engine_->Flush(op.table);
     case Kind::kCompact:
@@ -400,10 +446,12 @@ std::string CheckDisk(io::FileSystem* disk, const History& history, bool goes_on
   CrashState expected = *state;
   for (auto& [name, table] : expected) {
     for (const int key_count : {2, 40}) {
-      const CrashOp op{Kind::kWrite, name, 5, key_count, 900 + key_count};
+      const bool is_loaded = table.generation != 0;
+      const CrashOp op{is_loaded ? Kind::kReplace : Kind::kWrite, name, 5, key_count,
+                       900 + key_count};
       status = store.Perform(op);
       if (!status.ok()) return "write: " + status.ToString();
-      ApplyWrite(op, &table);
+      is_loaded ? ApplyReplace(op, &table) : ApplyWrite(op, &table);
     }
   }
   status = store.Perform({.kind = Kind::kReopen});

@@ -31,6 +31,8 @@ struct CrashOp {
     kDelete,
     kAddColumn,
     kWiden,
+    kReplace,  // of table "g", which takes only this and the next
+    kRollBack,
     kFlush,
     kCompact,
     kReopen,
@@ -58,7 +60,12 @@ struct CrashTable {
   int columns_added = 0;
   bool is_wide = false;
   std::map<int, CrashRow> rows;
-  bool operator==(const CrashTable&) const = default;
+  int generation = 0;                    // number of the kReplace that made it
+  std::shared_ptr<CrashTable> previous;  // what a kRollBack brings; not seen from outside
+  bool operator==(const CrashTable& other) const {
+    return columns_added == other.columns_added && is_wide == other.is_wide && rows == other.rows &&
+           generation == other.generation;
+  }
 };
 using CrashState = std::map<std::string, CrashTable>;
 

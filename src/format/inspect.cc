@@ -67,7 +67,7 @@ void InspectManifest(Inspection* out) {
     out->AddRest(2, std::exchange(hidden_count, 0));
     hidden_list.clear();
   };
-  const Status status = VisitManifestPayload(payload, "", [&](const ManifestField& field) {
+  const Status status = VisitManifestPayload(payload, header.version, "", [&](const ManifestField& field) {
     const std::string name = field.name;
     const bool is_text = field.type == "text";
     if (name == "table_name") table = Quoted(field.value);

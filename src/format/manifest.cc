@@ -44,7 +44,7 @@ class Decoder {
     if (visit_ != nullptr && name != nullptr) {
       const std::string type =
           (std::is_signed_v<T> ? "i" : "u") + std::to_string(8 * sizeof(value));
-      (*visit_)({name, index, type, at_ - sizeof(T), sizeof(T), std::to_string(value)});
+      (*visit_)({prefix + name, index, type, at_ - sizeof(T), sizeof(T), std::to_string(value)});
     }
     return value;
   }
@@ -56,7 +56,9 @@ class Decoder {
     }
     std::string text(reinterpret_cast<const char*>(bytes_.data() + at_), size);
     at_ += size;
-    if (visit_ != nullptr) (*visit_)({name, index, "text", at_ - size - 4, size + 4ull, text});
+    if (visit_ != nullptr) {
+      (*visit_)({prefix + name, index, "text", at_ - size - 4, size + 4ull, text});
+    }
     return text;
   }
   // A count of items that take at least `item_bytes` each; a lie fails before memory is asked for.
@@ -71,6 +73,8 @@ class Decoder {
   bool failed() const { return failed_; }
   bool at_end() const { return at_ == bytes_.size(); }
   uint64_t at() const { return at_; }
+
+  std::string prefix;  // of the names that are visited
 
  private:
   ByteSpan bytes_;
@@ -123,9 +127,48 @@ Status DecodeSchema(Decoder* in, TableSchema* schema) {
   return CheckSchema(*schema);
 }
 
+void EncodeSegments(const std::vector<ManifestSegment>& segments, Encoder* out) {
+  out->Put(static_cast<uint32_t>(segments.size()));
+  for (const ManifestSegment& segment : segments) {
+    out->Put(segment.number);
+    out->Put(segment.row_count);
+    out->Put(segment.file_bytes);
+    out->Put(segment.newest_time_us);
+  }
+}
+
+std::vector<ManifestSegment> DecodeSegments(Decoder* in) {
+  std::vector<ManifestSegment> segments(in->GetCount("segments", 32));
+  int64_t index = 0;
+  for (ManifestSegment& segment : segments) {
+    segment.number = in->Get<uint64_t>("segments.number", index);
+    segment.row_count = in->Get<uint64_t>("segments.row_count", index);
+    segment.file_bytes = in->Get<uint64_t>("segments.file_bytes", index);
+    segment.newest_time_us = in->Get<int64_t>("segments.newest_time_us", index);
+    ++index;
+  }
+  return segments;
+}
+
+Status DecodeGenerations(Decoder* in, Manifest* manifest) {
+  manifest->generation = in->GetText("generation");
+  manifest->loaded_time_us = in->Get<int64_t>("loaded_time_us");
+  manifest->rejected = in->GetText("rejected");
+  const auto has_previous = in->Get<uint8_t>("has_previous");
+  if (has_previous > 1) return InvalidArgument("has_previous is neither 0 nor 1");
+  if (has_previous == 0) return Status::OK();
+  in->prefix = "previous.";
+  ManifestGeneration& previous = manifest->previous.emplace();
+  previous.name = in->GetText("generation");
+  previous.loaded_time_us = in->Get<int64_t>("loaded_time_us");
+  ARROW_RETURN_NOT_OK(DecodeSchema(in, &previous.schema));
+  previous.segments = DecodeSegments(in);
+  return Status::OK();
+}
+
 // Errors: kCorruption naming the offset in the file.
-Status DecodePayload(ByteSpan payload, const std::string& file, const FieldVisitor* visit,
-                     Manifest* manifest) {
+Status DecodePayload(ByteSpan payload, uint32_t version, const std::string& file,
+                     const FieldVisitor* visit, Manifest* manifest) {
   Decoder in(payload, visit);
   manifest->table_name = in.GetText("table_name");
   manifest->number = in.Get<uint64_t>("number");
@@ -134,21 +177,26 @@ Status DecodePayload(ByteSpan payload, const std::string& file, const FieldVisit
   manifest->next_segment = in.Get<uint64_t>("next_segment");
   manifest->next_column_id = in.Get<uint32_t>("next_column_id");
   manifest->hash_seed = in.Get<uint64_t>("hash_seed");
-  const Status schema = DecodeSchema(&in, &manifest->schema);
-  if (!schema.ok()) return Corruption(file, sizeof(ManifestHeader) + in.at(), schema.message());
-  manifest->segments.resize(in.GetCount("segments", 32));
-  int64_t index = 0;
-  for (ManifestSegment& segment : manifest->segments) {
-    segment.number = in.Get<uint64_t>("segments.number", index);
-    segment.row_count = in.Get<uint64_t>("segments.row_count", index);
-    segment.file_bytes = in.Get<uint64_t>("segments.file_bytes", index);
-    segment.newest_time_us = in.Get<int64_t>("segments.newest_time_us", index);
-    ++index;
-  }
+  Status sound = DecodeSchema(&in, &manifest->schema);
+  manifest->segments = DecodeSegments(&in);
+  if (sound.ok() && version >= 2) sound = DecodeGenerations(&in, manifest);
+  if (!sound.ok()) return Corruption(file, sizeof(ManifestHeader) + in.at(), sound.message());
   if (in.failed() || !in.at_end()) {
     return Corruption(file, sizeof(ManifestHeader) + in.at(), "fields do not fill the payload");
   }
   return Status::OK();
+}
+
+void EncodeGenerations(const Manifest& manifest, Encoder* out) {
+  out->PutText(manifest.generation);
+  out->Put(manifest.loaded_time_us);
+  out->PutText(manifest.rejected);
+  out->Put(static_cast<uint8_t>(manifest.previous.has_value() ? 1 : 0));
+  if (!manifest.previous.has_value()) return;
+  out->PutText(manifest.previous->name);
+  out->Put(manifest.previous->loaded_time_us);
+  EncodeSchema(manifest.previous->schema, out);
+  EncodeSegments(manifest.previous->segments, out);
 }
 
 }  // namespace
@@ -163,15 +211,11 @@ std::vector<uint8_t> EncodeManifest(const Manifest& manifest) {
   out.Put(manifest.next_column_id);
   out.Put(manifest.hash_seed);
   EncodeSchema(manifest.schema, &out);
-  out.Put(static_cast<uint32_t>(manifest.segments.size()));
-  for (const ManifestSegment& segment : manifest.segments) {
-    out.Put(segment.number);
-    out.Put(segment.row_count);
-    out.Put(segment.file_bytes);
-    out.Put(segment.newest_time_us);
-  }
+  EncodeSegments(manifest.segments, &out);
+  const uint32_t version = manifest.HasGenerations() ? 2 : 1;
+  if (version >= 2) EncodeGenerations(manifest, &out);
   const std::vector<uint8_t> payload = out.Take();
-  ManifestHeader header{kManifestMagic, kManifestVersion,  sizeof(ManifestHeader),
+  ManifestHeader header{kManifestMagic, version,           sizeof(ManifestHeader),
                         payload.size(), Checksum(payload), 0};
   header.checksum =
       Checksum({reinterpret_cast<const uint8_t*>(&header), offsetof(ManifestHeader, checksum)});
@@ -202,13 +246,14 @@ Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file) {
     return Corruption(file, sizeof(ManifestHeader), "payload checksum differs");
   }
   Manifest manifest;
-  ARROW_RETURN_NOT_OK(DecodePayload(payload, file, nullptr, &manifest));
+  ARROW_RETURN_NOT_OK(DecodePayload(payload, header.version, file, nullptr, &manifest));
   return manifest;
 }
 
-Status VisitManifestPayload(ByteSpan payload, const std::string& file, const FieldVisitor& visit) {
+Status VisitManifestPayload(ByteSpan payload, uint32_t version, const std::string& file,
+                            const FieldVisitor& visit) {
   Manifest manifest;
-  return DecodePayload(payload, file, &visit, &manifest);
+  return DecodePayload(payload, version, file, &visit, &manifest);
 }
 
 }  // namespace fletching::format

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@
 namespace fletching::format {
 
 inline constexpr uint64_t kManifestMagic = 0x1a0a0d4e414d4c46;  // "FLMAN" CR LF 0x1a
-inline constexpr uint32_t kManifestVersion = 1;
+// 2 adds generations; tables without them are still written as 1, which older programs read.
+inline constexpr uint32_t kManifestVersion = 2;
 
 struct ManifestHeader {
   uint64_t magic;
@@ -42,6 +44,14 @@ struct ManifestSegment {
   int64_t newest_time_us = 0;
 };
 
+// What a table held before it was loaded anew: kept whole, so that a bad load can be taken back.
+struct ManifestGeneration {
+  std::string name;
+  int64_t loaded_time_us = 0;
+  TableSchema schema;
+  std::vector<ManifestSegment> segments;  // oldest first
+};
+
 struct Manifest {
   std::string table_name;
   uint64_t number = 0;        // of this manifest; ascending
@@ -52,6 +62,15 @@ struct Manifest {
   uint64_t hash_seed = 0;
   TableSchema schema;
   std::vector<ManifestSegment> segments;  // oldest first
+  // Of tables that are loaded as a whole; else empty.
+  std::string generation;
+  int64_t loaded_time_us = 0;
+  std::string rejected;  // the generation that was taken back last
+  std::optional<ManifestGeneration> previous;
+
+  bool HasGenerations() const {
+    return !generation.empty() || !rejected.empty() || previous.has_value();
+  }
 };
 
 std::vector<uint8_t> EncodeManifest(const Manifest& manifest);
@@ -62,7 +81,7 @@ Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file);
 
 // One field of a payload, as it is read.
 struct ManifestField {
-  const char* name;   // as in docs/format.md; of an item of a list: "columns.id"
+  std::string name;   // as in docs/format.md; of an item of a list: "columns.id"
   int64_t index;      // of that item; -1 for other fields
   std::string type;   // "u64", "text", ...
   uint64_t offset;    // in the payload
@@ -73,6 +92,7 @@ using FieldVisitor = std::function<void(const ManifestField& field)>;
 
 // Visits the fields of a payload one after the other, as far as they can be read. Trusts nothing.
 // Errors: as DecodeManifest, for the first thing that makes no sense.
-Status VisitManifestPayload(ByteSpan payload, const std::string& file, const FieldVisitor& visit);
+Status VisitManifestPayload(ByteSpan payload, uint32_t version, const std::string& file,
+                            const FieldVisitor& visit);
 
 }  // namespace fletching::format

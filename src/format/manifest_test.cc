@@ -34,6 +34,20 @@ Manifest Sample() {
   return manifest;
 }
 
+// Of a table that was loaded as a whole, twice.
+Manifest Loaded() {
+  Manifest manifest = Sample();
+  manifest.generation = "2026-11-02";
+  manifest.loaded_time_us = 1'795'000'000'000'000;
+  manifest.rejected = "2026-11-03";
+  manifest.previous = ManifestGeneration{.name = "2026-11-01",
+                                         .loaded_time_us = 1'794'000'000'000'000,
+                                         .schema = manifest.schema,
+                                         .segments = {{.number = 5, .row_count = 3}}};
+  manifest.previous->schema.columns.pop_back();
+  return manifest;
+}
+
 void Resign(std::vector<uint8_t>* file) {
   auto header = LoadAs<ManifestHeader>(file->data());
   header.payload_bytes = file->size() - sizeof(header);
@@ -62,8 +76,24 @@ TEST(Manifest, SaysAfterDecodingWhatItSaidBefore) {
   EXPECT_EQ(EncodeManifest(*decoded), file);
 }
 
+TEST(Manifest, KeepsBothGenerations) {
+  const std::vector<uint8_t> file = EncodeManifest(Loaded());
+  EXPECT_EQ(LoadAs<ManifestHeader>(file.data()).version, 2u);
+  EXPECT_EQ(LoadAs<ManifestHeader>(EncodeManifest(Sample()).data()).version, 1u);
+  const auto decoded = DecodeManifest(file, "m");
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->generation, "2026-11-02");
+  EXPECT_EQ(decoded->rejected, "2026-11-03");
+  EXPECT_EQ(decoded->loaded_time_us, 1'795'000'000'000'000);
+  ASSERT_TRUE(decoded->previous.has_value());
+  EXPECT_EQ(decoded->previous->name, "2026-11-01");
+  EXPECT_EQ(decoded->previous->schema.columns.size(), 2u);
+  EXPECT_EQ(decoded->previous->segments[0].number, 5u);
+  EXPECT_EQ(EncodeManifest(*decoded), file);
+}
+
 TEST(Manifest, IsRefusedWithAnyBitTurnedOver) {
-  const std::vector<uint8_t> good = EncodeManifest(Sample());
+  const std::vector<uint8_t> good = EncodeManifest(Loaded());
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
     std::vector<uint8_t> file = good;
     file[bit / 8] ^= static_cast<uint8_t>(1u << (bit % 8));
@@ -74,7 +104,7 @@ TEST(Manifest, IsRefusedWithAnyBitTurnedOver) {
 }
 
 TEST(Manifest, IsRefusedAtEveryShorterLengthEvenIfItsChecksumsFit) {
-  const std::vector<uint8_t> good = EncodeManifest(Sample());
+  const std::vector<uint8_t> good = EncodeManifest(Loaded());
   for (size_t bytes = 0; bytes < good.size(); ++bytes) {
     std::vector<uint8_t> file(good.begin(), good.begin() + static_cast<ptrdiff_t>(bytes));
     if (bytes >= sizeof(ManifestHeader)) Resign(&file);
@@ -88,7 +118,7 @@ TEST(Manifest, IsRefusedAtEveryShorterLengthEvenIfItsChecksumsFit) {
 
 TEST(Manifest, OfANewerVersionIsNamedSo) {
   std::vector<uint8_t> file = EncodeManifest(Sample());
-  StoreAs(file.data() + offsetof(ManifestHeader, version), uint32_t{2});
+  StoreAs(file.data() + offsetof(ManifestHeader, version), kManifestVersion + 1);
   const auto decoded = DecodeManifest(file, "m");
   ASSERT_FALSE(decoded.ok());
   EXPECT_EQ(CodeOf(decoded.status()), ErrorCode::kUnsupported);

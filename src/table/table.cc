@@ -112,6 +112,7 @@ TableInfo Table::Info() const {
   info.name = name_;
   info.schema = version->state->schema;
   info.version = version->commit;
+  info.generation = version->state->generation;
   for (const Source& source : version->sources) {
     if (source.segment == nullptr) {
       info.row_count += static_cast<int64_t>(source.memtable->key_count());

@@ -4,6 +4,7 @@
 //   write    prepare -> (small: log + memory table | large: segment file) -> commit -> publish
 //   flush    memory tables -> segments, new log, new manifest
 //   compact  neighbouring segments -> one, new manifest
+//   replace  everything at once: segments aside, new manifest, the old ones kept for a rollback
 //
 // Locks, in the order they are taken: maintenance_mutex_ (flush, compaction, schema changes; one at
 // a time), commit_mutex_ (log and list of sources; held for one group commit), queue_mutex_
@@ -17,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -63,6 +65,8 @@ class Table {
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
   Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
   Result<WriteResult> Delete(const DeleteRequest& request);
+  Result<WriteResult> Replace(const ReplaceRequest& request, arrow::RecordBatchReader* source);
+  Status RollBack();
   TableInfo Info() const;
   // Puts a copy of the current version, durably, into `folder`, which opens as this one would: its
   // segments as links where there can be such, rows in memory as further segments. The caller syncs
@@ -93,7 +97,8 @@ class Table {
   // table_open.cc
   Status Recover();
   Status LoadManifest(const std::vector<io::FolderEntry>& files);
-  Status OpenSegments();
+  Result<std::vector<Source>> OpenSegments(const std::vector<format::ManifestSegment>& segments,
+                                           const TableState& state) const;  // newest first
   Status ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std::string>* known);
   Status ReplayRecord(const format::RecordHeader& header, ByteSpan payload, const std::string& path,
                       uint64_t offset);
@@ -101,6 +106,8 @@ class Table {
   Result<Source> OpenSegment(uint64_t number, const TableState& state) const;
 
   // table_write.cc
+  Status CheckIsWriter() const;
+  Status CheckTakesWrites() const;
   Result<WriteResult> WriteSmall(const WriteRequest& request,
                                  const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
   Result<WriteResult> WriteLarge(const WriteRequest& request,
@@ -130,6 +137,11 @@ class Table {
   bool FindRun(const std::vector<Source>& covered, size_t* first, size_t* count) const;
   std::vector<Source> CoveredSegments();  // newest first
   Status Alter(const std::function<Status(TableSchema*, uint32_t*)>& change);
+
+  // table_replace.cc
+  class GenerationWriter;
+  Status SwitchTo(const std::shared_ptr<const TableState>& state, std::vector<Source> newest_first,
+                  format::Manifest next, const std::vector<uint64_t>& fresh_segments);
 
   // table_manifest.cc
   Status WriteManifestAside(const format::Manifest& manifest);
@@ -180,6 +192,8 @@ class Table {
 // "00000000000000000007.flseg", "00000000000000000003.flman"
 std::string SegmentFileName(uint64_t number);
 std::string ManifestFileName(uint64_t number);
+// What readers are told of a manifest's generations; none when it has none.
+std::optional<GenerationInfo> GenerationOf(const format::Manifest& manifest);
 // The number of a file of ours with this ending, or 0.
 uint64_t ParseFileNumber(std::string_view name, std::string_view ending);
 

@@ -228,6 +228,8 @@ Status Table::MaintainLocked() {
     commit_lock.unlock();
     boost.reset();
   }
+  // The keys of a generation's segments differ, and there are as many as were asked for.
+  if (!manifest_.generation.empty()) return Status::OK();
   size_t first = 0;
   size_t count = 0;
   while (FindRun(CoveredSegments(), &first, &count)) {
@@ -250,8 +252,7 @@ Status Table::Alter(const std::function<Status(TableSchema*, uint32_t*)>& change
 }
 
 Status Table::AddColumn(const ColumnSchema& column) {
-  if (!is_writer_)
-    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  ARROW_RETURN_NOT_OK(CheckTakesWrites());
   return Alter([&](TableSchema* schema, uint32_t* next_column_id) -> Status {
     if (schema->Find(column.name) != nullptr) return AlreadyExists("column", column.name);
     if (!column.nullable) {
@@ -265,8 +266,7 @@ Status Table::AddColumn(const ColumnSchema& column) {
 }
 
 Status Table::WidenColumn(std::string_view name, const std::shared_ptr<arrow::DataType>& type) {
-  if (!is_writer_)
-    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  ARROW_RETURN_NOT_OK(CheckTakesWrites());
   return Alter([&](TableSchema* schema, uint32_t*) -> Status {
     for (ColumnSchema& column : schema->columns) {
       if (column.name != name) continue;

@@ -117,12 +117,13 @@ Status Table::Recover() {
   ARROW_ASSIGN_OR_RAISE(const auto files, context_.file_system->List(folder_));
   ARROW_RETURN_NOT_OK(LoadManifest(files));
   name_ = manifest_.table_name;
-  state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id);
+  state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id,
+                            GenerationOf(manifest_));
   last_commit_ = manifest_.commit;
   uint64_t next = manifest_.next_segment;
   for (const uint64_t number : NumbersOf(files, kSegmentEnding)) next = std::max(next, number + 1);
   next_segment_ = next;
-  ARROW_RETURN_NOT_OK(OpenSegments());
+  ARROW_ASSIGN_OR_RAISE(sources_, OpenSegments(manifest_.segments, *state_));
   PushMemtable(0);
   std::set<std::string> known{ManifestFileName(manifest_.number)};
   ARROW_RETURN_NOT_OK(ReplayLogs(files, &known));
@@ -156,9 +157,11 @@ Result<Source> Table::OpenSegment(uint64_t number, const TableState& state) cons
   return source;
 }
 
-Status Table::OpenSegments() {
-  for (const format::ManifestSegment& entry : manifest_.segments) {
-    auto source = OpenSegment(entry.number, *state_);
+Result<std::vector<Source>> Table::OpenSegments(
+    const std::vector<format::ManifestSegment>& segments, const TableState& state) const {
+  std::vector<Source> newest_first;
+  for (const format::ManifestSegment& entry : segments) {
+    auto source = OpenSegment(entry.number, state);
     if (!source.ok() && CodeOf(source.status()) == ErrorCode::kNotFound) {
       return Corruption(SegmentPath(entry.number), 0, "a segment the manifest names is missing");
     }
@@ -169,9 +172,9 @@ Status Table::OpenSegments() {
     }
     source->commit = manifest_.commit;
     source->newest_time_us = entry.newest_time_us;
-    sources_.insert(sources_.begin(), *std::move(source));
+    newest_first.insert(newest_first.begin(), *std::move(source));
   }
-  return Status::OK();
+  return newest_first;
 }
 
 Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std::string>* known) {
@@ -232,6 +235,11 @@ Status Table::RemoveOrphans(const std::vector<io::FolderEntry>& files,
                             std::set<std::string> known) {
   for (const Source& source : sources_) {
     if (source.segment != nullptr) known.insert(SegmentFileName(source.number));
+  }
+  if (manifest_.previous.has_value()) {
+    for (const format::ManifestSegment& segment : manifest_.previous->segments) {
+      known.insert(SegmentFileName(segment.number));
+    }
   }
   for (const io::FolderEntry& file : files) {
     const bool is_ours = file.name.ends_with(kSegmentEnding) ||

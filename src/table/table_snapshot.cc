@@ -35,6 +35,11 @@ class SnapshotWriter {
     manifest.next_column_id = version_.state->next_column_id;
     manifest.hash_seed = version_.state->hash_seed;
     manifest.schema = version_.state->schema;
+    if (const auto& generation = version_.state->generation; generation.has_value()) {
+      manifest.generation = generation->name;  // what it replaced stays behind
+      manifest.loaded_time_us = generation->loaded_time_us;
+      manifest.rejected = generation->rejected;
+    }
     for (const Source& source : version_.sources) {
       if (source.segment == nullptr) continue;
       manifest.next_segment = std::max(manifest.next_segment, source.number + 1);

@@ -9,10 +9,8 @@
 #include <arrow/util/byte_size.h>
 
 #include "base/futex.h"
-#include "base/ignore_error.h"
-#include "segment/segment_writer.h"
 #include "table/pending_write.h"
-#include "table/segment_plan.h"
+#include "table/segment_batch_writer.h"
 #include "table/table.h"
 
 namespace fletching::table {
@@ -20,12 +18,6 @@ namespace {
 
 using RecordBatches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
-// Rows prepared at a time: bounds the memory of hashes and casts whatever the caller's batches are.
-constexpr int64_t kSliceRows = 64 * 1024;
-// Sparse values wait in memory for the end of their segment; beyond this a new segment is begun,
-// whose layout is chosen anew.
-constexpr uint64_t kSparseBytesMax = uint64_t{64} << 20;
-constexpr uint64_t kRowAddressesMax = (uint64_t{1} << 32) - (uint64_t{1} << 24);
 // A patch is filled and encoded in memory.
 constexpr int64_t kPatchBytesMax = int64_t{256} << 20;
 // Frozen memory tables that may wait for the background thread before writers do its work.
@@ -53,70 +45,6 @@ Result<int64_t> BatchBytes(const arrow::RecordBatch& batch) {
 }
 
 }  // namespace
-
-// Writes the batches of one large write into as many segment files as it takes (nearly always one),
-// and removes them again unless Take is called.
-class Table::SegmentBatchWriter {
- public:
-  SegmentBatchWriter(Table* table, std::shared_ptr<const TableState> state)
-      : table_(table), state_(std::move(state)) {}
-
-  ~SegmentBatchWriter() {
-    for (const uint64_t number : numbers_) {
-      IgnoreError(table_->context_.file_system->Remove(table_->SegmentPath(number)));
-    }
-  }
-
-  Status Append(std::vector<PreparedBatch> batches) {
-    if (writer_ == nullptr) ARROW_RETURN_NOT_OK(Begin(batches));
-    for (const PreparedBatch& batch : batches) {
-      ARROW_RETURN_NOT_OK(writer_->Append(RowsForLayout(*state_, batch, layout_)));
-    }
-    const bool is_full = writer_->sparse_bytes() > kSparseBytesMax ||
-                         writer_->row_bytes() / layout_.unit_bytes > kRowAddressesMax;
-    return is_full ? End() : Status::OK();
-  }
-
-  // The finished, durable segments, oldest first. Their files stay.
-  Result<std::vector<Source>> Take() {
-    if (writer_ != nullptr) ARROW_RETURN_NOT_OK(End());
-    if (table_->context_.durable) {
-      ARROW_RETURN_NOT_OK(table_->context_.file_system->SyncFolder(table_->folder_));
-    }
-    std::vector<Source> sources;
-    for (const uint64_t number : numbers_) {
-      ARROW_ASSIGN_OR_RAISE(Source source, table_->OpenSegment(number, *state_));
-      source.newest_time_us = table_->Now();
-      sources.push_back(std::move(source));
-    }
-    return sources;
-  }
-  void Keep() { numbers_.clear(); }
-
- private:
-  Status Begin(const std::vector<PreparedBatch>& sample) {
-    segment::SegmentSpec spec = PlanSegment(*state_, MeasureBatches(*state_, sample, false),
-                                            AverageRowBytes(sample), table_->context_.durable);
-    layout_ = spec.layout;
-    const uint64_t number = table_->next_segment_.fetch_add(1);
-    numbers_.push_back(number);
-    ARROW_ASSIGN_OR_RAISE(writer_,
-                          segment::SegmentWriter::Create(table_->context_.file_system,
-                                                         table_->SegmentPath(number), spec));
-    return Status::OK();
-  }
-  Status End() {
-    const Status status = writer_->Finish().status();
-    writer_.reset();
-    return status;
-  }
-
-  Table* const table_;
-  const std::shared_ptr<const TableState> state_;
-  std::vector<uint64_t> numbers_;
-  std::unique_ptr<segment::SegmentWriter> writer_;
-  segment::RowLayout layout_;
-};
 
 // Writers who arrive while a group is being committed form the next one; the first of them leads
 // it. bench/yardstick/group_floor.cc is this and nothing else.
@@ -218,9 +146,22 @@ Result<WriteResult> Table::WriteLarge(const WriteRequest& request, RecordBatches
   return result;
 }
 
+Status Table::CheckIsWriter() const {
+  if (is_writer_) return Status::OK();
+  return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+}
+
+Status Table::CheckTakesWrites() const {
+  ARROW_RETURN_NOT_OK(CheckIsWriter());
+  const auto& generation = PinVersion()->state->generation;
+  if (!generation.has_value() || generation->name.empty()) return Status::OK();
+  return InvalidArgument("table '" + name_ + "' is loaded as a whole (generation " +
+                         generation->name +
+                         ") and takes no other writes; write where it is loaded from");
+}
+
 Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatchReader* source) {
-  if (!is_writer_)
-    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  ARROW_RETURN_NOT_OK(CheckTakesWrites());
   int64_t frozen = 0;
   for (const Source& s : PinVersion()->sources) frozen += s.memtable != nullptr ? 1 : 0;
   if (frozen > kFrozenMax) ARROW_RETURN_NOT_OK(Flush());
@@ -251,8 +192,7 @@ Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatch
 }
 
 Result<WriteResult> Table::Delete(const DeleteRequest& request) {
-  if (!is_writer_)
-    return InvalidArgument("opened read-only; open with mode \"a\" or \"w\" to write");
+  ARROW_RETURN_NOT_OK(CheckTakesWrites());
   while (true) {
     PendingWrite write;
     write.state = PinVersion()->state;

@@ -26,6 +26,11 @@ class Verifier {
     for (const format::ManifestSegment& segment : manifest->segments) {
       named_.insert(SegmentFileName(segment.number));
     }
+    if (manifest->previous.has_value()) {
+      for (const format::ManifestSegment& segment : manifest->previous->segments) {
+        named_.insert(SegmentFileName(segment.number));
+      }
+    }
     CheckLogs(manifest->log_number);
     for (const io::FolderEntry& file : files_) {
       if (named_.contains(file.name)) {

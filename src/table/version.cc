@@ -43,11 +43,13 @@ bool IsOlderThan(int64_t age_us, int64_t now_us, int64_t time_us) {
 }  // namespace
 
 std::shared_ptr<const TableState> TableState::Make(TableSchema schema, uint64_t hash_seed,
-                                                   uint32_t next_column_id) {
+                                                   uint32_t next_column_id,
+                                                   std::optional<GenerationInfo> generation) {
   auto state = std::make_shared<TableState>();
   state->schema = std::move(schema);
   state->hash_seed = hash_seed;
   state->next_column_id = next_column_id;
+  state->generation = std::move(generation);
   for (const ColumnSchema& column : state->schema.columns) {
     if (state->schema.IsKey(column.name)) continue;
     const auto index = static_cast<int32_t>(state->value_columns.size());

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "fletching/request.h"
 #include "fletching/schema.h"
 
 #include "segment/row_layout.h"
@@ -24,6 +26,7 @@ struct TableState {
   TableSchema schema;
   uint64_t hash_seed = 0;
   uint32_t next_column_id = 1;
+  std::optional<GenerationInfo> generation;
 
   std::vector<ColumnSchema> value_columns;  // every column that is not a key, declared order
   std::vector<ColumnSchema> key_columns;    // key order
@@ -34,7 +37,8 @@ struct TableState {
   int64_t ttl_us = 0;
 
   static std::shared_ptr<const TableState> Make(TableSchema schema, uint64_t hash_seed,
-                                                uint32_t next_column_id);
+                                                uint32_t next_column_id,
+                                                std::optional<GenerationInfo> generation = {});
   // nullptr when `name` is no value column.
   const ColumnSchema* FindValue(std::string_view name) const;
   // Key columns in key order, then value columns; -1 when `name` is neither.

@@ -2,7 +2,9 @@
 // must read as. Run once when a format version is released; the files are then kept for good, and
 // src/engine/golden_test.cc reads them with every later version.
 //
-//   cmake --build build/dev --target make_golden && build/dev/bin/make_golden tests/golden/v1
+//   cmake --build build/dev --target make_golden && build/dev/bin/make_golden tests/golden/v2
+//
+// v1 has no table "loaded": generations came with version 2 of the manifest.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -127,6 +129,24 @@ class Golden {
     Check(engine_.Delete({.table = name_, .keys = keys}).status());
     model_.Delete(keys, {}, clock_.NowMicros());
   }
+  // The whole of the table, in two segments.
+  void Load(const std::string& generation, int64_t rows) {
+    clock_.Advance(1000);
+    const Domain domain{.key_count = 2 * rows, .now_us = clock_.NowMicros()};
+    std::vector<std::string> names;
+    for (const ColumnSchema& column : model_.schema().columns) names.push_back(column.name);
+    const auto batch = engine::RandomBatch(model_.schema(), names, rows, domain, random_);
+    const auto reader = arrow::RecordBatchReader::Make({batch}).ValueOrDie();
+    Check(engine_
+              .Replace({.table = name_,
+                        .generation = generation,
+                        .schema = model_.schema(),
+                        .segment_count = 2},
+                       reader.get())
+              .status());
+    model_ = ModelTable(model_.schema());
+    FLETCHING_CHECK(model_.Write({batch}, WriteMode::kReplace, clock_.NowMicros()));
+  }
   void Flush() { Check(engine_.Flush(name_)); }
   void Compact() { Check(engine_.Compact(name_)); }
   void AddColumn(const ColumnSchema& column) {
@@ -149,7 +169,8 @@ class Golden {
   ModelTable model_;
 };
 
-std::string MakeStore(const std::string& folder) {
+// previous: what RollBack brings in table "loaded".
+std::string MakeStore(const std::string& folder, std::string* previous) {
   FakeClock clock;
   EngineOptions options;
   options.data_dir = folder;
@@ -197,8 +218,13 @@ std::string MakeStore(const std::string& folder) {
   expiring.Flush();
   expiring.Write(10, 10);
 
+  Golden loaded(engine.get(), &clock, "loaded", AllTypes());
+  loaded.Load("2026-11-20", 30);
+  *previous = loaded.Dump();
+  loaded.Load("2026-11-21", 25);
+
   return types.Dump() + floats.Dump() + sparse.Dump() + composite.Dump() + events.Dump() +
-         expiring.Dump();
+         expiring.Dump() + loaded.Dump();
 }
 
 // A segment with constant columns, for the encoding's sake.
@@ -236,12 +262,14 @@ void MakeSegment(const std::string& path) {
 }  // namespace fletching
 
 int main(int argc, char** argv) {
-  if (argc != 2) return std::fprintf(stderr, "usage: make_golden tests/golden/v1\n"), 2;
+  if (argc != 2) return std::fprintf(stderr, "usage: make_golden tests/golden/v2\n"), 2;
   const std::filesystem::path target = argv[1];
   std::filesystem::create_directories(target);
-  const std::string dump = fletching::MakeStore(target / "store");
+  std::string previous;
+  const std::string dump = fletching::MakeStore(target / "store", &previous);
   std::filesystem::remove(target / "store" / "LOCK");
   std::ofstream(target / "expected.txt") << dump;
+  std::ofstream(target / "expected_previous.txt") << previous;
   fletching::MakeSegment(target / "constants.flseg");
   return 0;
 }
