@@ -67,30 +67,31 @@ void InspectManifest(Inspection* out) {
     out->AddRest(2, std::exchange(hidden_count, 0));
     hidden_list.clear();
   };
-  const Status status = VisitManifestPayload(payload, header.version, "", [&](const ManifestField& field) {
-    const std::string name = field.name;
-    const bool is_text = field.type == "text";
-    if (name == "table_name") table = Quoted(field.value);
-    if (name == "columns.id") column_count = static_cast<uint64_t>(field.index) + 1;
-    if (name == "segments.number") segment_count = static_cast<uint64_t>(field.index) + 1;
-    const std::string list = name.substr(0, name.find('.'));
-    if (list != hidden_list) end_list();
-    if (field.index >= 0 && !out->Shows(static_cast<uint64_t>(field.index))) {
-      hidden_list = list;
-      hidden_count += name == list + ".id" || name == list + ".number" || name == "key.name" ||
-                      name == "metadata.name";
-      return;
-    }
-    std::string shown = name;
-    if (field.index >= 0) {
-      shown = list + "[" + std::to_string(field.index) + "]" + name.substr(list.size());
-    }
-    const std::string value = is_text               ? Quoted(field.value)
-                              : name == "hash_seed" ? Hex(std::stoull(field.value))
-                                                    : field.value;
-    out->Add(field.index >= 0 ? 3 : 2, std::move(shown), payload_at + field.offset, field.size,
-             field.type, value);
-  });
+  const Status status =
+      VisitManifestPayload(payload, header.version, "", [&](const ManifestField& field) {
+        const std::string name = field.name;
+        const bool is_text = field.type == "text";
+        if (name == "table_name") table = Quoted(field.value);
+        if (name == "columns.id") column_count = static_cast<uint64_t>(field.index) + 1;
+        if (name == "segments.number") segment_count = static_cast<uint64_t>(field.index) + 1;
+        const std::string list = name.substr(0, name.find('.'));
+        if (list != hidden_list) end_list();
+        if (field.index >= 0 && !out->Shows(static_cast<uint64_t>(field.index))) {
+          hidden_list = list;
+          hidden_count += name == list + ".id" || name == list + ".number" || name == "key.name" ||
+                          name == "metadata.name";
+          return;
+        }
+        std::string shown = name;
+        if (field.index >= 0) {
+          shown = list + "[" + std::to_string(field.index) + "]" + name.substr(list.size());
+        }
+        const std::string value = is_text               ? Quoted(field.value)
+                                  : name == "hash_seed" ? Hex(std::stoull(field.value))
+                                                        : field.value;
+        out->Add(field.index >= 0 ? 3 : 2, std::move(shown), payload_at + field.offset, field.size,
+                 field.type, value);
+      });
   end_list();
   if (!status.ok()) {
     // ": offset N: what", with no name in front.

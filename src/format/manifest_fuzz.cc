@@ -14,8 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   if (bytes > 0) std::memcpy(file.data() + sizeof(ManifestHeader), data, bytes);
   // Version 2 ends in a text or more, so what is cut there may be version 1.
   const uint32_t version = bytes % 2 == 0 ? 1 : 2;
-  ManifestHeader header{format::kManifestMagic,  version,
-                        sizeof(ManifestHeader),  bytes,
+  ManifestHeader header{format::kManifestMagic,  version, sizeof(ManifestHeader), bytes,
                         Checksum({data, bytes}), 0};
   header.checksum =
       Checksum({reinterpret_cast<const uint8_t*>(&header), offsetof(ManifestHeader, checksum)});

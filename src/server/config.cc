@@ -7,7 +7,9 @@
 #include <CLI/CLI.hpp>
 
 #include "base/nearest_name.h"
+#include "server/dialects.h"
 #include "server/settings.h"
+#include "server/table_settings.h"
 #include "server/yaml_file.h"
 
 namespace fletching::server {
@@ -35,11 +37,24 @@ Status Labelled(const std::string& where, const Status& status) {
   return status.WithMessage(where, ": ", status.message());
 }
 
-Status ApplyFile(const std::string& file, ServerConfig* config) {
+Status ApplyFile(const std::string& file, LoadedConfig* loaded) {
+  ServerConfig* config = &loaded->config;
   ARROW_ASSIGN_OR_RAISE(const auto settings, ReadYamlFile(file));
+  ARROW_ASSIGN_OR_RAISE(config->tables, ReadTableSettings(file));
   for (const YamlSetting& given : settings) {
     const std::string where = file + ":" + std::to_string(given.line);
     const Setting* setting = FindSetting(given.path);
+    const DialectSetting* dialect = FindDialectSetting(given.path);
+    if (setting == nullptr && dialect != nullptr) {
+      if (dialect->read == nullptr) {
+        loaded->warnings.push_back(where + ": " + given.path +
+                                   " changes nothing here: " + std::string(dialect->why));
+        continue;
+      }
+      const Status status = dialect->read(given.value, config);
+      if (!status.ok()) return Labelled(where + ": " + given.path, status);
+      continue;
+    }
     if (setting == nullptr) {
       std::vector<std::string_view> known;
       for (const Setting& candidate : Settings()) known.push_back(candidate.path);
@@ -147,7 +162,7 @@ Result<LoadedConfig> LoadConfig(std::span<const std::string_view> arguments,
     return loaded;
   }
   const std::string file = ConfigFileOf(flags, environment);
-  if (!file.empty()) ARROW_RETURN_NOT_OK(ApplyFile(file, &loaded.config));
+  if (!file.empty()) ARROW_RETURN_NOT_OK(ApplyFile(file, &loaded));
   ARROW_RETURN_NOT_OK(ApplyEnvironment(environment, &loaded));
   for (size_t i = 0; i < Settings().size(); ++i) {
     if (flags.options[i]->count() == 0) continue;

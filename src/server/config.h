@@ -10,6 +10,7 @@
 #include "fletching/status.h"
 
 #include "api/http/http_server.h"
+#include "pull/pulled_table.h"
 
 namespace fletching::server {
 
@@ -20,6 +21,7 @@ struct ServerConfig {
   http::HttpServerOptions http;
   LogLevel log_level = LogLevel::kInfo;
   bool log_requests = false;
+  std::vector<pull::PulledTable> tables;  // of the file
   // After a signal: how long readiness already fails while everything is still served, so that
   // a balancer looks elsewhere before the door closes; then how long requests may take to finish.
   int64_t shutdown_notice_ms = 500;

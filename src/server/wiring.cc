@@ -16,6 +16,8 @@
 
 #include "api/http/http_server.h"
 #include "api/json_text.h"
+#include "pull/puller.h"
+#include "pull/source.h"
 #include "server/log.h"
 
 namespace fletching::server {
@@ -75,6 +77,48 @@ void WatchShutdown() {
   }).detach();
 }
 
+void LogPull(Log* log, const pull::PullEvent& event) {
+  using Kind = pull::PullEvent::Kind;
+  constexpr std::string_view kNames[] = {"table_loading", "table_loading", "table_loaded",
+                                         "table_kept", "table_load_failed"};
+  const LogLevel level = event.kind == Kind::kFailed ? LogLevel::kError
+                         : event.kind == Kind::kKept ? LogLevel::kWarning
+                                                     : LogLevel::kInfo;
+  log->Write(level, kNames[static_cast<size_t>(event.kind)],
+             {{"table", event.table},
+              {"generation", event.generation},
+              {"rows", event.row_count},
+              {"millis", event.millis},
+              {"reason", event.reason},
+              {"text", event.text}});
+}
+
+Result<std::unique_ptr<pull::Puller>> StartPuller(Engine* engine, const ServerConfig& config,
+                                                  Log* log) {
+  return pull::Puller::Start(
+      engine, config.tables,
+      {.spool_folder = config.data_dir,
+       .on_event = [log](const pull::PullEvent& event) { LogPull(log, event); }});
+}
+
+std::string WhyNotReady(const pull::Puller& puller) {
+  for (const pull::PullStatus& table : puller.Statuses()) {
+    if (!table.generation.empty()) continue;
+    return "table '" + table.table + "' is not loaded yet" +
+           (table.problem.empty() ? "" : ": " + table.problem);
+  }
+  return "";
+}
+
+std::vector<std::string> Problems(const pull::Puller& puller) {
+  std::vector<std::string> problems;
+  for (const pull::PullStatus& table : puller.Statuses()) {
+    if (table.problem.empty()) continue;
+    problems.push_back("table '" + table.table + "': " + table.problem);
+  }
+  return problems;
+}
+
 void WaitForSignal(Log* log) {
   const sigset_t signals = EndSignals();
   int number = 0;
@@ -110,8 +154,12 @@ Status Serve(const LoadedConfig& loaded) {
     log.Write(LogLevel::kError, "table_damaged",
               {{"table", table.name}, {"text", table.health.message()}});
   }
+  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<pull::Puller> puller,
+                        StartPuller(engine.get(), config, &log));
   http::HttpServerOptions http = config.http;
   http.spool_folder = config.data_dir;
+  http.handlers.not_ready = [puller = puller.get()] { return WhyNotReady(*puller); };
+  http.handlers.problems = [puller = puller.get()] { return Problems(*puller); };
   http.on_request = [&log, all = config.log_requests](const http::RequestEvent& event) {
     LogRequest(&log, all, event);
   };
@@ -121,6 +169,8 @@ Status Serve(const LoadedConfig& loaded) {
   AnnounceReady(server->address());
   WaitForSignal(&log);
   WindDown(config, server.get(), &log);
+  puller.reset();
+  pull::CloseSources();
   const Status closed = engine->Close();
   log.Write(closed.ok() ? LogLevel::kInfo : LogLevel::kError, "stopped",
             {{"text", closed.ok() ? std::string_view() : std::string_view(closed.message())}});

@@ -1,4 +1,4 @@
-// A YAML file as the settings it holds. The one place that knows yaml-cpp.
+// A YAML file as the settings it holds, but for the tables (table_settings.h).
 #pragma once
 
 #include <string>

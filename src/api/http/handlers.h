@@ -6,6 +6,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
 
 #include "fletching/fwd.h"
 #include "fletching/status.h"
@@ -21,6 +24,10 @@ struct HandlerOptions {
   api::SchemaEcho schema_echo = api::SchemaEcho::kCreated;
   // JSON is decoded whole, at some four times its size, so it gets a bound of its own.
   int64_t json_bytes_max = int64_t{64} << 20;
+  // Why the server is not ready yet, or "": of what is loaded from elsewhere. May be empty.
+  std::function<std::string()> not_ready;
+  // What does not work while everything is still served; /health tells it. May be empty.
+  std::function<std::vector<std::string>()> problems;
 };
 
 // Lifetime: engine, and the flags the server sets, outlive every call.
@@ -45,6 +52,7 @@ Result<HttpResponse> HandleGetSchema(const HandlerContext& context, const HttpRe
 Result<HttpResponse> HandleAddColumn(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleWidenColumn(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleCompact(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleRollBack(const HandlerContext& context, const HttpRequest& request);
 
 Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleScan(const HandlerContext& context, const HttpRequest& request);

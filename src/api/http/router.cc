@@ -11,7 +11,7 @@ namespace {
 
 using enum Method;
 
-constexpr std::array<Route, 18> kRoutes = {{
+constexpr std::array<Route, 19> kRoutes = {{
     {kGet, "/health", "health", BodyKind::kNone, Place::kInline, true, HandleHealth},
     {kGet, "/livez", "livez", BodyKind::kNone, Place::kInline, true, HandleLive},
     {kGet, "/readyz", "readyz", BodyKind::kNone, Place::kInline, true, HandleReady},
@@ -39,6 +39,8 @@ constexpr std::array<Route, 18> kRoutes = {{
      HandleDelete},
     {kPost, "/api/v1/table/{name}/compact", "compact", BodyKind::kNone, Place::kWorker, false,
      HandleCompact},
+    {kPost, "/api/v1/table/{name}/rollback", "roll_back", BodyKind::kNone, Place::kWorker, false,
+     HandleRollBack},
     // The paths of the first plan of the older generation.
     {kPost, "/v1/{name}", "fetch_plan", BodyKind::kKeys, Place::kInlineWhenSmall, false,
      HandleFetch},

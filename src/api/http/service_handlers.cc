@@ -1,12 +1,30 @@
 // Routes about the server itself: health and the description of its interface.
 #include "api/http/handlers.h"
 #include "api/http/openapi.h"
+#include "api/json_text.h"
 
 namespace fletching::http {
 
+namespace {
+
+// {"status":"degraded","problems":["table 'docs': ..."]}
+std::string HealthJson(const HandlerContext& context) {
+  std::vector<std::string> problems;
+  if (context.options.problems) problems = context.options.problems();
+  if (problems.empty()) return "{\"status\":\"ok\"}";
+  std::string text = "{\"status\":\"degraded\",\"problems\":[";
+  for (const std::string& problem : problems) {
+    if (!text.ends_with('[')) text += ',';
+    api::AppendJsonString(&text, problem);
+  }
+  return text + "]}";
+}
+
+}  // namespace
+
 // Monitors of the older servers compare with "OK"; others ask for JSON.
 Result<HttpResponse> HandleHealth(const HandlerContext& context, const HttpRequest& request) {
-  if (Accepts(request.accept, kJsonType)) return HandleLive(context, request);
+  if (Accepts(request.accept, kJsonType)) return JsonResponse(200, HealthJson(context));
   HttpResponse response;
   response.content_type = kTextType;
   response.text = "OK";
@@ -20,6 +38,10 @@ Result<HttpResponse> HandleLive(const HandlerContext&, const HttpRequest&) {
 Result<HttpResponse> HandleReady(const HandlerContext& context, const HttpRequest&) {
   if (context.draining != nullptr && context.draining->load(std::memory_order_relaxed)) {
     return ErrorResponse(503, "the server is shutting down");
+  }
+  if (context.options.not_ready) {
+    const std::string why = context.options.not_ready();
+    if (!why.empty()) return ErrorResponse(503, why);
   }
   return JsonResponse(200, "{\"status\":\"ready\"}");
 }

@@ -31,6 +31,22 @@ HttpResponse NotJson(const HttpRequest& request) {
                                 std::string(request.content_type.substr(0, 128)) + "'");
 }
 
+void AppendGeneration(std::string* out, const GenerationInfo& generation) {
+  out->append(",\"generation\":{\"name\":");
+  api::AppendJsonString(out, generation.name);
+  out->append(",\"loaded_time_us\":");
+  api::AppendJsonInt(out, generation.loaded_time_us);
+  if (generation.has_previous) {
+    out->append(",\"previous\":");
+    api::AppendJsonString(out, generation.previous);
+  }
+  if (!generation.rejected.empty()) {
+    out->append(",\"rejected\":");
+    api::AppendJsonString(out, generation.rejected);
+  }
+  out->push_back('}');
+}
+
 void AppendTableInfo(std::string* out, const TableInfo& table, api::SchemaEcho echo) {
   out->append("{\"name\":");
   api::AppendJsonString(out, table.name);
@@ -42,6 +58,7 @@ void AppendTableInfo(std::string* out, const TableInfo& table, api::SchemaEcho e
   api::AppendJsonInt(out, table.segment_count);
   out->append(",\"version\":");
   api::AppendJsonUint(out, table.version);
+  if (table.generation.has_value()) AppendGeneration(out, *table.generation);
   out->append(",\"health\":");
   api::AppendJsonString(out, table.health.ok() ? "ok" : table.health.message());
   out->append(",\"schema\":");
@@ -111,6 +128,11 @@ Result<HttpResponse> HandleWidenColumn(const HandlerContext& context, const Http
 Result<HttpResponse> HandleCompact(const HandlerContext& context, const HttpRequest& request) {
   ARROW_RETURN_NOT_OK(context.engine->Compact(request.path_args[0]));
   return EmptyResponse(200);
+}
+
+Result<HttpResponse> HandleRollBack(const HandlerContext& context, const HttpRequest& request) {
+  ARROW_RETURN_NOT_OK(context.engine->RollBack(request.path_args[0]));
+  return HandleGetTable(context, request);
 }
 
 }  // namespace fletching::http

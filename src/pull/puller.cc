@@ -1,0 +1,107 @@
+#include "pull/puller.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "fletching/engine.h"
+
+#include "base/thread_priority.h"
+#include "pull/table_loader.h"
+
+namespace fletching::pull {
+
+class Puller::TableThread {
+ public:
+  TableThread(Engine* engine, PulledTable table, PullerOptions options)
+      : loader_(engine, std::move(table), std::move(options), &is_stopping_),
+        thread_([this] { Run(); }) {}
+
+  ~TableThread() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  void LookNow() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_due_ = true;
+    }
+    wake_.notify_all();
+  }
+
+  const TableLoader& loader() const { return loader_; }
+
+ private:
+  void Run() {
+    while (true) {
+      {
+        // While readers have something to read, they come first.
+        std::optional<BackgroundThread> background;
+        if (!loader_.status().generation.empty()) background.emplace();
+        loader_.Look();
+      }
+      std::unique_lock lock(mutex_);
+      // By the steady clock: the wall's may go backwards.
+      wake_.wait_for(lock, std::chrono::milliseconds(loader_.table().poll_interval_ms),
+                     [this] { return is_due_ || is_stopping_.load(); });
+      is_due_ = false;
+      if (is_stopping_) return;
+    }
+  }
+
+  std::atomic<bool> is_stopping_{false};
+  TableLoader loader_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool is_due_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+Puller::~Puller() = default;
+
+Result<std::unique_ptr<Puller>> Puller::Start(Engine* engine, std::vector<PulledTable> tables,
+                                              PullerOptions options) {
+  for (const PulledTable& table : tables) {
+    ARROW_RETURN_NOT_OK(CheckName("table", table.name));
+    const Status sound = CheckSchema(table.schema);
+    if (!sound.ok()) return InvalidArgument("table '" + table.name + "': " + sound.message());
+    if (table.poll_interval_ms < 1) {
+      return InvalidArgument("table '" + table.name + "': poll_interval must be above 0");
+    }
+  }
+  std::unique_ptr<Puller> puller(new Puller());
+  for (PulledTable& table : tables) {
+    puller->threads_.push_back(std::make_unique<TableThread>(engine, std::move(table), options));
+  }
+  return puller;
+}
+
+std::vector<PullStatus> Puller::Statuses() const {
+  std::vector<PullStatus> statuses;
+  for (const auto& thread : threads_) statuses.push_back(thread->loader().status());
+  return statuses;
+}
+
+bool Puller::IsReady() const {
+  for (const auto& thread : threads_) {
+    if (thread->loader().status().generation.empty()) return false;
+  }
+  return true;
+}
+
+void Puller::LookNow(const std::string& table) {
+  for (const auto& thread : threads_) {
+    if (table.empty() || thread->loader().table().name == table) thread->LookNow();
+  }
+}
+
+}  // namespace fletching::pull

@@ -1,0 +1,326 @@
+"""Tables that load themselves from date folders: what is loaded, what is kept, and what is said."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Server
+
+COLUMNS = {"id": {"dtype": "utf8"}, "score": {"dtype": "float32"}}
+
+
+def rows(scores: dict[str, float], **extra: list) -> pa.Table:
+    values = pa.array(list(scores.values()), pa.float32())
+    return pa.table({"id": list(scores), "score": values, **extra})
+
+
+def publish(source: Path, date: str, files: dict[str, pa.Table], complete: bool = True) -> Path:
+    folder = source / date
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in files.items():
+        pq.write_table(table, folder / name)
+    if complete:
+        (folder / "_SUCCESS").touch()
+    return folder
+
+
+def until(condition, what, seconds: float = 60):
+    """The first true answer of `condition`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.02)
+    said = what() if callable(what) else what
+    raise AssertionError(f"this did not come about in {seconds} s: {said}")
+
+
+class Node:
+    """A server whose table `docs` follows a folder."""
+
+    def __init__(self, folder: Path, config: str | None = None, **settings):
+        self.folder, self.source = folder, folder / "source"
+        self.source.mkdir(exist_ok=True)
+        table = {
+            "source": {"local": {"path": str(self.source)}},
+            "poll_interval": "50ms",
+            "key": ["id"],
+            "columns": COLUMNS,
+        } | settings
+        self.config = folder / "config.yaml"
+        self.config.write_text(config or json.dumps({"tables": {"docs": table}}))
+        self.server = self.start()
+
+    def start(self) -> Server:
+        self.server = Server(self.folder / "data", "--config", str(self.config))
+        return self.server
+
+    def info(self) -> dict:
+        answer = self.server.get("/api/v1/table/docs")
+        return answer.json if answer.status == 200 else {}
+
+    def generation(self) -> str:
+        return self.info().get("generation", {}).get("name", "")
+
+    def wait_for(self, date: str, other_than: str = "") -> str:
+        def shown():
+            name = self.generation()
+            return name if name.startswith(date) and name != other_than else ""
+
+        return until(shown, lambda: f"a generation of {date}; {self.log()[-2000:]}")
+
+    def scores(self, *keys: str) -> list[float | None]:
+        body = {"keys": list(keys), "columns": ["score"]}
+        answer = self.server.post("/api/v1/table/docs/fetch", body)
+        assert answer.status == 200, answer
+        return answer.json["columns"]["score"]
+
+    def problems(self) -> list[str]:
+        answer = self.server.get("/health", accept="application/json")
+        assert answer.status == 200
+        document = answer.json
+        assert document["status"] == ("degraded" if document.get("problems") else "ok")
+        return document.get("problems", [])
+
+    def log(self) -> str:
+        return self.server.log_path.read_text()
+
+    def events(self, name: str) -> list[dict]:
+        lines = (json.loads(line) for line in self.log().splitlines())
+        return [line for line in lines if line["event"] == name]
+
+
+@pytest.fixture
+def node(tmp_path):
+    nodes = []
+
+    def make(**settings) -> Node:
+        nodes.append(Node(tmp_path, **settings))
+        return nodes[-1]
+
+    yield make
+    for each in nodes:
+        each.server.stop()
+
+
+def test_the_newest_complete_folder_is_shown_and_the_next_takes_its_place(node, tmp_path):
+    source = tmp_path / "source"
+    publish(source, "2026-11-19", {"a.parquet": rows({"old": 1})})
+    publish(
+        source,
+        "2026-11-20",
+        {
+            "b.parquet": rows({"k": 3, "only_b": 4}),
+            "a.parquet": rows({"k": 1, "only_a": 2}, more=[1, 2]),  # and a column nobody declared
+        },
+    )
+    publish(source, "2026-11-21", {"a.parquet": rows({"k": 9, "l": 9})}, complete=False)
+    here = node()
+    first = here.wait_for("2026-11-20")
+    # The last file by name wins.
+    assert here.scores("k", "only_a", "only_b", "old") == [3, 2, 4, None]
+    assert here.problems() == []
+    (loaded,) = here.events("table_loaded")
+    assert loaded["rows"] == 4
+
+    (source / "2026-11-21/_SUCCESS").touch()
+    here.wait_for("2026-11-21")
+    assert here.scores("k", "only_a") == [9, None]
+    assert here.info()["generation"]["previous"] == first
+
+
+def test_it_is_not_ready_before_the_first_load_and_says_why(node, tmp_path):
+    here = node()
+    until(lambda: here.problems(), "a problem")
+    assert "no folder YYYY-MM-DD with _SUCCESS" in here.problems()[0]
+    answer = here.server.get("/readyz")
+    assert answer.status == 503
+    assert "table 'docs' is not loaded yet" in answer.error
+    assert here.server.get("/livez").status == 200
+    publish(tmp_path / "source", "2026-11-20", {"a.parquet": rows({"k": 1})})
+    until(lambda: here.server.get("/readyz").status == 200, "readiness")
+    until(lambda: here.problems() == [], "health")
+
+
+def test_a_node_that_starts_again_shows_what_it_had(node, tmp_path):
+    publish(tmp_path / "source", "2026-11-20", {"a.parquet": rows({"k": 1})})
+    here = node()
+    name = here.wait_for("2026-11-20")
+    here.server.stop()
+    shutil.rmtree(tmp_path / "source")  # the source is away
+    here.start()
+    assert here.generation() == name
+    assert here.server.get("/readyz").status == 200
+    assert here.scores("k") == [1]
+    until(lambda: here.problems(), "the source is gone")
+
+
+BROKEN = {
+    "no parquet file": lambda folder: (folder / "a.parquet").unlink(),
+    "cut short": lambda folder: _cut(folder / "a.parquet"),
+    "not parquet": lambda folder: (folder / "a.parquet").write_bytes(b"hello" * 100),
+    "column missing": lambda folder: pq.write_table(pa.table({"id": ["k"]}), folder / "a.parquet"),
+    "another type": lambda folder: pq.write_table(
+        pa.table({"id": ["k"], "score": ["much"]}), folder / "a.parquet"
+    ),
+    "null key": lambda folder: pq.write_table(
+        pa.table({"id": [None, "k"], "score": pa.array([1, 2], pa.float32())}),
+        folder / "a.parquet",
+    ),
+    "half the rows": lambda folder: pq.write_table(rows({"k": 2}), folder / "a.parquet"),
+}
+WORDS = {
+    "no parquet file": ("holds no file that ends in .parquet", "data"),
+    "cut short": ("a.parquet: ", "data"),
+    "not parquet": ("a.parquet: ", "data"),
+    "column missing": ("a.parquet: column 'score' is missing", "schema"),
+    "another type": ("column 'score'", "schema"),
+    "null key": ("column 'id' has a null", "schema"),
+    "half the rows": ("less than min_rows_ratio allows", "shrunk"),
+}
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_folder_leaves_the_old_one_serving(node, tmp_path, fault):
+    source = tmp_path / "source"
+    publish(source, "2026-11-20", {"a.parquet": rows({"k": 1, "l": 1, "m": 1})})
+    here = node()
+    shown = here.wait_for("2026-11-20")
+    folder = publish(source, "2026-11-21", {"a.parquet": rows({"k": 2})}, complete=False)
+    BROKEN[fault](folder)
+    (folder / "_SUCCESS").touch()
+    words, reason = WORDS[fault]
+    (problem,) = until(lambda: here.problems(), "a problem")
+    assert words in problem
+    assert here.events("table_load_failed")[0]["reason"] == reason
+    assert here.generation() == shown
+    assert here.scores("k") == [1]
+    # Mended in place, it is loaded.
+    publish(source, "2026-11-21", {"a.parquet": rows({"k": 2, "l": 2})})
+    here.wait_for("2026-11-21")
+    until(lambda: here.problems() == [], "health")
+    assert here.scores("k", "m") == [2, None]
+
+
+def test_late_files_and_files_written_anew_are_loaded_again(node, tmp_path):
+    source = tmp_path / "source"
+    folder = publish(source, "2026-11-20", {"a.parquet": rows({"k": 1})})
+    here = node()
+    first = here.wait_for("2026-11-20")
+    pq.write_table(rows({"late": 5}), folder / "b.parquet")
+    second = here.wait_for("2026-11-20", other_than=first)
+    assert here.scores("k", "late") == [1, 5]
+    pq.write_table(rows({"k": 7, "l": 8}), folder / "a.parquet")
+    until(lambda: here.generation() not in (first, second), "the file written anew")
+    assert here.scores("k", "late") == [7, 5]
+
+
+def test_a_marker_that_is_taken_away_does_not_bring_older_rows(node, tmp_path):
+    source = tmp_path / "source"
+    publish(source, "2026-11-19", {"a.parquet": rows({"k": 1})})
+    folder = publish(source, "2026-11-20", {"a.parquet": rows({"k": 2})})
+    here = node()
+    shown = here.wait_for("2026-11-20")
+    (folder / "_SUCCESS").unlink()
+    (kept,) = until(lambda: here.events("table_kept"), "a word about it")
+    assert "older than what is shown" in kept["text"]
+    assert here.generation() == shown
+    assert here.scores("k") == [2]
+
+
+def test_a_rollback_stays_until_there_are_other_files(node, tmp_path):
+    source = tmp_path / "source"
+    publish(source, "2026-11-20", {"a.parquet": rows({"k": 1})})
+    here = node()
+    first = here.wait_for("2026-11-20")
+    folder = publish(source, "2026-11-21", {"a.parquet": rows({"k": 2})})
+    second = here.wait_for("2026-11-21")
+    answer = here.server.post("/api/v1/table/docs/rollback")
+    assert answer.status == 200
+    assert answer.json["generation"]["name"] == first
+    assert answer.json["generation"]["rejected"] == second
+    assert here.scores("k") == [1]
+    until(lambda: here.events("table_kept"), "the rejected one is seen")
+    assert here.generation() == first
+    pq.write_table(rows({"k": 3}), folder / "a.parquet")
+    here.wait_for("2026-11-21", other_than=second)
+    assert here.scores("k") == [3]
+
+
+def test_a_loaded_table_takes_no_other_writes(node, tmp_path):
+    publish(tmp_path / "source", "2026-11-20", {"a.parquet": rows({"k": 1})})
+    here = node()
+    here.wait_for("2026-11-20")
+    for answer in (
+        here.server.put("/api/v1/table/docs/write", rows({"k": 2})),
+        here.server.post("/api/v1/table/docs/delete", {"keys": ["k"]}),
+    ):
+        assert answer.status == 400
+        assert "loaded as a whole" in answer.error
+
+
+def test_parts_are_segments_and_a_changed_schema_loads_again(node, tmp_path):
+    many = rows({f"k{n}": n for n in range(5000)})
+    publish(tmp_path / "source", "2026-11-20", {"a.parquet": many})
+    here = node(parts=4)
+    here.wait_for("2026-11-20")
+    assert here.info()["segment_count"] == 4
+    assert here.info()["row_count"] == 5000
+    here.server.stop()
+    table = json.loads(here.config.read_text())
+    table["tables"]["docs"]["columns"]["score"] = {"dtype": "float64"}
+    here.config.write_text(json.dumps(table))
+    here.start()
+    until(lambda: here.info()["schema"]["columns"]["score"]["dtype"] == "float64", "a new schema")
+    assert here.scores("k7", "k4999") == [7, 4999]
+
+
+def test_a_plain_dump_is_everything_below(node, tmp_path):
+    source = tmp_path / "source"
+    publish(source, "country=at", {"x.parquet": rows({"a": 1})}, complete=False)
+    publish(source, "country=de", {"x.parquet": rows({"b": 2})}, complete=False)
+    here = node(layout="plain")
+    here.wait_for("all")
+    assert here.scores("a", "b") == [1, 2]
+
+
+def test_reads_show_one_generation_while_others_take_its_place(node, tmp_path):
+    """Every row of a generation has its number: an answer that mixes two would show both."""
+    keys = [f"k{n}" for n in range(2000)]
+    source = tmp_path / "source"
+    publish(source, "2026-01-01", {"a.parquet": rows(dict.fromkeys(keys, 1.0))})
+    here = node(parts=2)
+    here.wait_for("2026-01-01")
+    seen, done = set(), threading.Event()
+    faults = []
+
+    def read():
+        while not done.is_set():
+            shown = set(here.scores(*keys[::7]))
+            if len(shown) != 1:
+                faults.append(shown)
+            seen.update(shown)
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for day in range(2, 8):
+        publish(source, f"2026-01-0{day}", {"a.parquet": rows(dict.fromkeys(keys, float(day)))})
+        here.wait_for(f"2026-01-0{day}")
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert len(seen) > 1
+    # Of all these, two are kept.
+    files = list((tmp_path / "data").rglob("*.flseg"))
+    assert len(files) == 4
