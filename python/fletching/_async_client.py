@@ -156,6 +156,10 @@ class AsyncClient:
         """As `Store.compact`."""
         await asyncio.to_thread(self._client.compact, name)
 
+    async def rollback(self, name: str) -> None:
+        """As `Store.rollback`."""
+        await asyncio.to_thread(self._client.rollback, name)
+
     # -- the client itself --------------------------------------------------------------------
 
     async def close(self) -> None:

@@ -41,6 +41,8 @@ EXAMPLES = {
     "get": "  fletching get features docs a b c --columns score,clicks\n"
     "  fletching get features weather JFK,2013-01-01T05:00:00Z      # a key of two columns",
     "compact": "  fletching compact features docs",
+    "rollback": "  fletching rollback http://127.0.0.1:8080 docs    # of a server that runs\n"
+    "  fletching rollback /var/lib/fletching docs",
     "snapshot": "  fletching snapshot features /backup/monday",
     "restore": "  fletching restore /backup/monday features",
     "inspect": "  fletching inspect features\n"
@@ -113,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
 
     compact = command("compact", _compact, "merge the files of a table into one")
     compact.add_argument("table")
+
+    rollback = bare("rollback", _rollback, "show what a table held before its last load")
+    rollback.add_argument("path", help="the data folder, or the URL of the server that has it open")
+    rollback.add_argument("table")
+    rollback.add_argument("--json", action="store_true", help="answer in JSON, for programs")
 
     snapshot = command("snapshot", _snapshot, "copy all tables into a folder of their own")
     snapshot.add_argument("target", help="a new or an empty folder")
@@ -254,6 +261,23 @@ def _compact(options: argparse.Namespace) -> int:
         print(json.dumps({"bytes_before": before, "bytes_after": after}))
     else:
         print(f"{before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after")
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    is_server = "://" in options.path
+    if not is_server:
+        _check_folder(options.path)
+    db: fletching.Client | fletching.Database
+    db = fletching.connect(options.path) if is_server else fletching.open(options.path, "w")
+    with db:
+        db.rollback(options.table)
+        generation = db.table(options.table).generation
+    name = generation.name if generation is not None else ""
+    if options.json:
+        print(json.dumps({"generation": name}))
+    else:
+        print(f"{options.table} shows {name or 'what was written before it was loaded'}")
     return 0
 
 

@@ -178,6 +178,9 @@ class RemoteTables:
         target = self.target(table, f"/columns/{quote(column.name, safe='')}")
         self._ask("PATCH", target, {"dtype": column.dtype})
 
+    def roll_back(self, table: str) -> None:
+        self._ask("POST", self.target(table, "/rollback"))
+
     def compact(self, table: str) -> None:
         self._ask("POST", self.target(table, "/compact"))
 

@@ -34,6 +34,27 @@ class Column:
 
     def __repr__(self) -> str: ...
 
+class Generation:
+    """What a table was loaded from as a whole."""
+
+    @property
+    def name(self) -> str:
+        """
+        Partition and fingerprint; empty: rows that were written, after a rollback.
+        """
+
+    @property
+    def loaded_time_us(self) -> int:
+        """When, in microseconds since the epoch, UTC."""
+
+    @property
+    def previous(self) -> str | None:
+        """Name of what a rollback would bring; None if nothing is kept."""
+
+    @property
+    def rejected(self) -> str:
+        """The one that was rolled back last; empty = none."""
+
 class TableInfo:
     """What a table is and how large."""
 
@@ -58,6 +79,10 @@ class TableInfo:
     @property
     def version(self) -> int:
         """Number of the newest commit."""
+
+    @property
+    def generation(self) -> Generation | None:
+        """Of a table that is loaded as a whole, and takes no writes; else None."""
 
     @property
     def columns(self) -> list[Column]:
@@ -246,6 +271,7 @@ class Engine:
     def add_column(self, table: str, column: Column) -> None: ...
     def widen_column(self, table: str, column: Column) -> None: ...
     def compact(self, table: str) -> None: ...
+    def roll_back(self, table: str) -> None: ...
     def flush(self, table: str) -> None: ...
     def snapshot(self, dir: str, verify: bool) -> SnapshotReport: ...
     @staticmethod

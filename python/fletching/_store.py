@@ -62,6 +62,7 @@ class Tables(Protocol):
     def add_column(self, table: str, column: Column) -> None: ...
     def widen_column(self, table: str, column: Column) -> None: ...
     def compact(self, table: str) -> None: ...
+    def roll_back(self, table: str) -> None: ...
 
 
 class Store:
@@ -154,6 +155,12 @@ class Store:
         """Merges all files of a table into one without replaced, deleted or expired rows. Happens
         by itself as well; reads and writes go on meanwhile."""
         self._engine.compact(name)
+
+    def rollback(self, name: str) -> None:
+        """Shows what a table held before it was last loaded as a whole (`table(name).generation`),
+        rows and schema, at once. A server does not load again what was taken back. Called twice, it
+        changes nothing. Errors: NotFoundError, also when nothing earlier is kept."""
+        self._engine.roll_back(name)
 
     # -- rows ---------------------------------------------------------------------------------
 

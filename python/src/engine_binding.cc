@@ -216,6 +216,10 @@ class PythonEngine {
     });
   }
 
+  void RollBack(const std::string& table) {
+    WithoutGil([&] { return engine_->RollBack(table); });
+  }
+
   void Flush(const std::string& table) {
     WithoutGil([&] { return engine_->Flush(table); });
   }
@@ -431,6 +435,7 @@ void BindEngine(nb::module_& module) {
       .def("add_column", &PythonEngine::AddColumn, nb::arg("table"), nb::arg("column"))
       .def("widen_column", &PythonEngine::WidenColumn, nb::arg("table"), nb::arg("column"))
       .def("compact", &PythonEngine::Compact, nb::arg("table"))
+      .def("roll_back", &PythonEngine::RollBack, nb::arg("table"))
       .def("flush", &PythonEngine::Flush, nb::arg("table"))
       .def("snapshot", &PythonEngine::Snapshot, nb::arg("dir"), nb::arg("verify"))
       .def_static(

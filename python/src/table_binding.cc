@@ -78,6 +78,20 @@ void BindTable(nb::module_& module) {
               "False lets float64 be written to a float32 column, rounded.")
       .def("__repr__", &ColumnText);
 
+  nb::class_<GenerationInfo>(module, "Generation", "What a table was loaded from as a whole.")
+      .def_ro("name", &GenerationInfo::name,
+              "Partition and fingerprint; empty: rows that were written, after a rollback.")
+      .def_ro("loaded_time_us", &GenerationInfo::loaded_time_us,
+              "When, in microseconds since the epoch, UTC.")
+      .def_prop_ro(
+          "previous",
+          [](const GenerationInfo& self) {
+            return self.has_previous ? std::optional(self.previous) : std::nullopt;
+          },
+          "Name of what a rollback would bring; None if nothing is kept.")
+      .def_ro("rejected", &GenerationInfo::rejected,
+              "The one that was rolled back last; empty = none.");
+
   nb::class_<TableInfo>(module, "TableInfo", "What a table is and how large.")
       .def_ro("name", &TableInfo::name, "Unique in its folder.")
       .def_ro("row_count", &TableInfo::row_count,
@@ -86,6 +100,8 @@ void BindTable(nb::module_& module) {
       .def_ro("segment_count", &TableInfo::segment_count,
               "Files that a read may have to look into.")
       .def_ro("version", &TableInfo::version, "Number of the newest commit.")
+      .def_ro("generation", &TableInfo::generation,
+              "Of a table that is loaded as a whole, and takes no writes; else None.")
       .def_prop_ro(
           "columns", [](const TableInfo& self) { return self.schema.columns; },
           "Every column, in the order of the schema.")

@@ -224,6 +224,20 @@ Result<int64_t> IntMember(const api::JsonNode& root, std::string_view name) {
   return node->integer;
 }
 
+Result<GenerationInfo> ReadGeneration(const api::JsonNode& node) {
+  GenerationInfo info;
+  const auto text = [&](std::string_view name) {
+    const api::JsonNode* member = node.Find(name);
+    return member == nullptr ? std::string() : member->text;
+  };
+  info.name = text("name");
+  ARROW_ASSIGN_OR_RAISE(info.loaded_time_us, IntMember(node, "loaded_time_us"));
+  info.has_previous = node.Find("previous") != nullptr;
+  info.previous = text("previous");
+  info.rejected = text("rejected");
+  return info;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<arrow::Buffer>> WriteKeys(const KeysBody& body) {
@@ -294,6 +308,9 @@ Result<TableInfo> ReadTableInfo(const std::string& json) {
   ARROW_ASSIGN_OR_RAISE(info.segment_count, IntMember(*root, "segment_count"));
   ARROW_ASSIGN_OR_RAISE(const int64_t version, IntMember(*root, "version"));
   info.version = static_cast<uint64_t>(version);
+  if (const api::JsonNode* generation = root->Find("generation"); generation != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(info.generation, ReadGeneration(*generation));
+  }
   if (health->text != "ok") info.health = MakeError(ErrorCode::kCorruption, health->text);
   return info;
 }

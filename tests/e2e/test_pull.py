@@ -2,10 +2,13 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import fletching
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -254,6 +257,33 @@ def test_a_rollback_stays_until_there_are_other_files(node, tmp_path):
     pq.write_table(rows({"k": 3}), folder / "a.parquet")
     here.wait_for("2026-11-21", other_than=second)
     assert here.scores("k") == [3]
+
+
+def test_a_rollback_by_the_command_line(node, tmp_path):
+    source = tmp_path / "source"
+    publish(source, "2026-11-20", {"a.parquet": rows({"k": 1})})
+    here = node()
+    first = here.wait_for("2026-11-20")
+    publish(source, "2026-11-21", {"a.parquet": rows({"k": 2})})
+    second = here.wait_for("2026-11-21")
+
+    def rollback(target):
+        command = [sys.executable, "-m", "fletching", "rollback", str(target), "docs"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    done = rollback(here.server.url)
+    assert (done.returncode, done.stdout) == (0, f"docs shows {first}\n"), done.stderr
+    assert here.scores("k") == [1]
+    with fletching.connect(here.server.url) as client:
+        generation = client.table("docs").generation
+        assert generation.name == first
+        assert generation.previous == generation.rejected == second
+    here.server.stop()
+    assert rollback(here.server.folder).stdout == f"docs shows {second}\n"
+    with fletching.open(here.server.folder, "r") as db:
+        assert db.table("docs").generation.name == second
+    missing = rollback(tmp_path / "nowhere")
+    assert missing.returncode == 2
 
 
 def test_a_loaded_table_takes_no_other_writes(node, tmp_path):
