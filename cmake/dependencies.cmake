@@ -2,8 +2,8 @@
 #
 #   Arrow::arrow  Arrow::parquet  Arrow::compute  Arrow::s3  Arrow::flight  Arrow::dataset
 #   Boost::headers  fletching_boost_json         1.81
-#   XXHash::xxhash  Uring::uring  Pugixml::pugixml  OpenSSL::static_crypto     static
-#   Curl::headers                                src/store loads the library itself
+#   XXHash::xxhash  Uring::uring  Pugixml::pugixml      static
+#   fletching_loaded_headers                     of libcurl and libcrypto
 #   fmt::fmt  spdlog::spdlog  yaml-cpp  CLI11::CLI11  prometheus-cpp::core
 #   GTest::gtest  GTest::gtest_main
 
@@ -54,12 +54,10 @@ fletching_plain_library(XXHash::xxhash xxhash.h libxxhash.a)
 fletching_plain_library(Uring::uring liburing.h liburing.a)
 fletching_plain_library(Pugixml::pugixml pugixml.hpp libpugixml.a)
 
-# libparquet exports libcrypto's names. The archive comes before Arrow on the link line, so our calls go
-# into our copy, and its names stay out of sight, so libparquet's go into its own.
-fletching_plain_library(OpenSSL::static_crypto openssl/evp.h libcrypto.a)
-set_property(TARGET OpenSSL::static_crypto PROPERTY INTERFACE_LINK_OPTIONS "LINKER:--exclude-libs,libcrypto.a")
-
+# Headers alone: src/store loads these libraries of the system itself, apart from the wheel's.
 find_path(FLETCHING_CURL_INCLUDE curl/curl.h REQUIRED)
-mark_as_advanced(FLETCHING_CURL_INCLUDE)
-add_library(Curl::headers INTERFACE IMPORTED GLOBAL)
-target_include_directories(Curl::headers INTERFACE "${FLETCHING_CURL_INCLUDE}")
+find_path(FLETCHING_OPENSSL_INCLUDE openssl/evp.h REQUIRED)
+mark_as_advanced(FLETCHING_CURL_INCLUDE FLETCHING_OPENSSL_INCLUDE)
+add_library(fletching_loaded_headers INTERFACE)
+target_include_directories(fletching_loaded_headers SYSTEM INTERFACE "${FLETCHING_CURL_INCLUDE}"
+                                                                     "${FLETCHING_OPENSSL_INCLUDE}")

@@ -14,7 +14,6 @@ namespace fletching::store {
 
 struct CurlLibrary {
   decltype(&::curl_global_init) global_init;
-  decltype(&::curl_version) version;
   decltype(&::curl_easy_init) easy_init;
   decltype(&::curl_easy_cleanup) easy_cleanup;
   decltype(&::curl_easy_setopt) easy_setopt;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "store/digest.h"
 #include "store/s3_answer.h"
 
 namespace fletching::store {
@@ -34,6 +35,7 @@ std::string Said(const HttpReply& reply, const S3Error& error) {
 }  // namespace
 
 Result<std::unique_ptr<S3Client>> S3Client::Make(S3Place place, const ObjectStoreOptions& options) {
+  ARROW_RETURN_NOT_OK(LoadDigests());
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<CredentialSource> credentials,
                         MakeCredentialSource(options));
   HttpClientOptions http_options{.ca_file = options.ca_file,

@@ -5,16 +5,10 @@
 #include <cstdio>
 #include <ctime>
 
-#include "openssl/evp.h"
-#include "openssl/hmac.h"
-#include "openssl/sha.h"
-
-#include "base/check.h"
+#include "store/digest.h"
 
 namespace fletching::store {
 namespace {
-
-using Digest = std::array<uint8_t, SHA256_DIGEST_LENGTH>;
 
 std::string Hex(ByteSpan bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -25,21 +19,6 @@ std::string Hex(ByteSpan bytes) {
     text += kDigits[byte & 15];
   }
   return text;
-}
-
-Digest Sha256(ByteSpan bytes) {
-  Digest digest;
-  FLETCHING_CHECK(::SHA256(bytes.data(), bytes.size(), digest.data()) != nullptr);
-  return digest;
-}
-
-Digest HmacSha256(ByteSpan key, std::string_view text) {
-  Digest digest;
-  unsigned int size = 0;
-  const ByteSpan bytes = AsBytes(text);
-  FLETCHING_CHECK(::HMAC(::EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes.data(),
-                         bytes.size(), digest.data(), &size) != nullptr);
-  return digest;
 }
 
 std::string Encoded(std::string_view text, bool keep_slash) {
@@ -71,11 +50,12 @@ std::string AmzDate(int64_t now_us) {
 }
 
 // Key of one day, region and service, from the secret.
-Digest SigningKey(const std::string& secret, std::string_view day, const std::string& region) {
+Sha256Digest SigningKey(const std::string& secret, std::string_view day,
+                        const std::string& region) {
   const std::string first = "AWS4" + secret;
-  const Digest of_day = HmacSha256(AsBytes(first), day);
-  const Digest of_region = HmacSha256(of_day, region);
-  const Digest of_service = HmacSha256(of_region, "s3");
+  const Sha256Digest of_day = HmacSha256(AsBytes(first), day);
+  const Sha256Digest of_region = HmacSha256(of_day, region);
+  const Sha256Digest of_service = HmacSha256(of_region, "s3");
   return HmacSha256(of_service, "aws4_request");
 }
 
@@ -130,7 +110,7 @@ std::vector<std::string> SignedHeaders(const SignInput& input, const Credentials
   const std::string scope = std::string(day) + "/" + input.region + "/s3/aws4_request";
   const std::string text =
       "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + HexSha256(AsBytes(request));
-  const Digest key = SigningKey(credentials.secret_key, day, input.region);
+  const Sha256Digest key = SigningKey(credentials.secret_key, day, input.region);
   lines.push_back("authorization: AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" +
                   scope + ",SignedHeaders=" + names + ",Signature=" + Hex(HmacSha256(key, text)));
   return lines;
@@ -153,14 +133,9 @@ std::string EtagOfParts(const std::vector<std::string>& part_etags) {
       joined.push_back(static_cast<uint8_t>(byte));
     }
   }
-  std::array<uint8_t, 16> digest;
-  size_t size = 0;
-  // A system in FIPS mode has no MD5.
-  if (::EVP_Q_digest(nullptr, "MD5", nullptr, joined.data(), joined.size(), digest.data(), &size) !=
-      1) {
-    return {};
-  }
-  return '"' + Hex(digest) + "-" + std::to_string(part_etags.size()) + '"';
+  const std::optional<Md5Digest> digest = Md5(joined);
+  if (!digest) return {};
+  return '"' + Hex(*digest) + "-" + std::to_string(part_etags.size()) + '"';
 }
 
 }  // namespace fletching::store
