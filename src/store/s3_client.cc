@@ -134,11 +134,7 @@ Verdict S3Client::JudgeStatus(const HttpReply& reply) const {
         ErrorCode::kNotFound,
         "there is no bucket '" + place_.bucket + "'; fix: create it, or correct the URL"));
   }
-  if (reply.status == 404) return Verdict::Fail(MakeError(ErrorCode::kNotFound, "no such object"));
-  if (reply.status == 412) {
-    return Verdict::Fail(MakeError(ErrorCode::kAlreadyExists, "it is not the object expected"));
-  }
-  if (error.code == "RequestTimeTooSkewed") return Verdict::Fail(ClockError(reply));
+  // Before 404, which some servers answer to an access key they do not know.
   if (error.code == "InvalidAccessKeyId" || error.code == "SignatureDoesNotMatch" ||
       error.code == "InvalidToken" || error.code == "ExpiredToken" || reply.status == 401) {
     const char* const which = error.code == "ExpiredToken" ? "have expired"
@@ -149,6 +145,11 @@ Verdict S3Client::JudgeStatus(const HttpReply& reply) const {
                                      "; fix: check access key, secret key and session token (" +
                                      said + ")"));
   }
+  if (reply.status == 404) return Verdict::Fail(MakeError(ErrorCode::kNotFound, "no such object"));
+  if (reply.status == 412) {
+    return Verdict::Fail(MakeError(ErrorCode::kAlreadyExists, "it is not the object expected"));
+  }
+  if (error.code == "RequestTimeTooSkewed") return Verdict::Fail(ClockError(reply));
   if (reply.status == 403) {
     return Verdict::Fail(
         Unavailable("the S3 credentials do not allow it; fix: grant these rights "
