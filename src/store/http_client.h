@@ -54,7 +54,7 @@ enum class HttpTrouble : uint8_t {
 struct HttpOutcome {
   HttpReply reply = {};
   HttpTrouble trouble = HttpTrouble::kNone;
-  std::string trouble_text = {};  // "could not connect to …"; without headers or URL queries
+  std::string trouble_text = {};  // "could not connect to ..."; without headers or URL queries
 };
 
 // What is to be done after an attempt.

@@ -134,18 +134,22 @@ Verdict S3Client::JudgeStatus(const HttpReply& reply) const {
         ErrorCode::kNotFound,
         "there is no bucket '" + place_.bucket + "'; fix: create it, or correct the URL"));
   }
-  // Before 404, which some servers answer to an access key they do not know.
-  if (error.code == "InvalidAccessKeyId" || error.code == "SignatureDoesNotMatch" ||
-      error.code == "InvalidToken" || error.code == "ExpiredToken" || reply.status == 401) {
+  // versitygw says the last with a 404.
+  const bool is_unknown = error.code == "InvalidAccessKeyId" || error.code == "XAdminUserNotFound";
+  if (is_unknown || error.code == "SignatureDoesNotMatch" || error.code == "InvalidToken" ||
+      error.code == "ExpiredToken" || reply.status == 401) {
     const char* const which = error.code == "ExpiredToken" ? "have expired"
-                              : error.code == "InvalidAccessKeyId"
-                                  ? "are not known: no such access key"
-                                  : "are wrong";
+                              : is_unknown                 ? "are not known: no such access key"
+                                                           : "are wrong";
     return Verdict::Fail(Unavailable(std::string("the S3 credentials ") + which +
                                      "; fix: check access key, secret key and session token (" +
                                      said + ")"));
   }
-  if (reply.status == 404) return Verdict::Fail(MakeError(ErrorCode::kNotFound, "no such object"));
+  // Any other 404 is of something on the way, and says nothing about the object. One to a HEAD has
+  // no words; who asked by HEAD asks again.
+  const bool is_absent = error.code.starts_with("NoSuch") || reply.error_body.empty();
+  if (reply.status == 404 && is_absent)
+    return Verdict::Fail(MakeError(ErrorCode::kNotFound, "no such object"));
   if (reply.status == 412) {
     return Verdict::Fail(MakeError(ErrorCode::kAlreadyExists, "it is not the object expected"));
   }

@@ -1,7 +1,7 @@
 """A loopback HTTP proxy that does to S3 traffic what networks do.
 
-Every request is forwarded on a connection of its own. Before that, the first planned fault that fits
-the request is taken from the list and applied:
+Every request is forwarded on a connection of its own. Before that, the first planned fault that
+fits the request is taken from the list and applied:
 
     proxy.plan("GET", r"/key$", reset_after=1000)
     proxy.plan("PUT", times=5, answer=503)

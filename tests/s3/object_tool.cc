@@ -1,7 +1,7 @@
 // The object store on a command line, for tests: reads commands from stdin, one a line with tabs
 // between its words, and answers each with one line of JSON.
 //
-//   object_tool URL [--endpoint=… --access_key=… --stall_timeout_ms=… and so on]
+//   object_tool URL [--endpoint=... --access_key=... --stall_timeout_ms=... and so on]
 //
 // Linked with libparquet too, as fletchingd is: its libcrypto and libcurl's have to live together.
 #include <atomic>
@@ -69,7 +69,7 @@ json::object Get(ObjectStore* store, const Words& words, const CallOptions& call
   return ToJson(got->info);
 }
 
-// ranges KEY ETAG TARGET OFFSET:BYTES…; the ranges one after another go to TARGET.
+// ranges KEY ETAG TARGET OFFSET:BYTES...; the ranges one after another go to TARGET.
 json::object GetRanges(ObjectStore* store, const Words& words, const CallOptions& call) {
   std::vector<std::pair<uint64_t, uint64_t>> wanted;
   uint64_t all_bytes = 0;
