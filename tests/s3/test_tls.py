@@ -2,6 +2,7 @@
 the system must not see them."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from object_client import Refused, s3_options
@@ -11,13 +12,10 @@ from s3_gateway import BUCKET, Gateway
 @pytest.fixture
 def tls_server(tmp_path):
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    command = ["openssl", "req", "-x509", *curve, *name, "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
     gateway = Gateway(tmp_path / "buckets", tls=(certificate, key))
     (gateway.folder / BUCKET).mkdir()
     gateway.certificate = certificate
@@ -28,13 +26,12 @@ def tls_server(tmp_path):
 def test_tls_works_beside_libparquet(tls_server, make_client, seeded, tmp_path):
     options = s3_options(tls_server.endpoint, ca_file=tls_server.certificate)
     client = make_client(f"s3://{BUCKET}/tls", **options)
-    maps = (f"/proc/{client.process.pid}/maps",)
     content = seeded.randbytes(20 << 20)
     (tmp_path / "source").write_bytes(content)
     client.do("upload", "large", tmp_path / "source")
     client.do("download", "large", tmp_path / "target")
     assert (tmp_path / "target").read_bytes() == content
-    loaded = open(maps[0]).read()
+    loaded = Path(f"/proc/{client.process.pid}/maps").read_text()
     for library in ("libparquet", "libarrow_s3", "libcurl.so.4", "libcrypto.so.3"):
         assert library in loaded
     assert client.close() == 0
