@@ -2,7 +2,8 @@
 #
 #   Arrow::arrow  Arrow::parquet  Arrow::compute  Arrow::s3  Arrow::flight  Arrow::dataset
 #   Boost::headers  fletching_boost_json         1.81
-#   XXHash::xxhash  Uring::uring                 static
+#   XXHash::xxhash  Uring::uring  Pugixml::pugixml      static
+#   fletching_loaded_headers                     of libcurl and libcrypto
 #   fmt::fmt  spdlog::spdlog  yaml-cpp  CLI11::CLI11  prometheus-cpp::core
 #   GTest::gtest  GTest::gtest_main
 
@@ -51,3 +52,12 @@ function(fletching_plain_library target header archive)
 endfunction()
 fletching_plain_library(XXHash::xxhash xxhash.h libxxhash.a)
 fletching_plain_library(Uring::uring liburing.h liburing.a)
+fletching_plain_library(Pugixml::pugixml pugixml.hpp libpugixml.a)
+
+# Headers alone: src/store loads these libraries of the system itself, apart from the wheel's.
+find_path(FLETCHING_CURL_INCLUDE curl/curl.h REQUIRED)
+find_path(FLETCHING_OPENSSL_INCLUDE openssl/evp.h REQUIRED)
+mark_as_advanced(FLETCHING_CURL_INCLUDE FLETCHING_OPENSSL_INCLUDE)
+add_library(fletching_loaded_headers INTERFACE)
+target_include_directories(fletching_loaded_headers SYSTEM INTERFACE "${FLETCHING_CURL_INCLUDE}"
+                                                                     "${FLETCHING_OPENSSL_INCLUDE}")

@@ -24,6 +24,7 @@ ROOT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).
 ROOMS = {
     "base": set(),
     "io": {"base"},
+    "store": {"io", "base"},
     "format": {"base"},
     "segment": {"format", "io", "base"},
     "ingest": {"io", "base"},
@@ -67,7 +68,9 @@ class Address:
 
 ADDRESSES = [
     Address(r"boost/(beast|asio)", ("src/api/http/*.cc", "src/client/http_call.cc"), 5),
-    Address(r"openssl/", ("src/api/http/*.cc",), 2),
+    Address(r"openssl/", ("src/api/http/*.cc", "src/store/digest.cc"), 3),
+    Address(r"curl/", ("src/store/curl_library.h",), 1),
+    Address(r"pugixml", ("src/store/s3_answer.cc",), 1),
     Address(r"boost/json", ("src/api/*.cc", "src/api/http/*.cc", "src/ingest/json_source.cc"), 4),
     Address(r"boost/url", ("src/api/*.cc", "src/api/http/*.cc"), 2),
     Address(r"arrow/flight/", ("src/api/flight/*.cc",), 2),
@@ -75,7 +78,7 @@ ADDRESSES = [
     Address(
         r"arrow/ipc/", ("src/ingest/*.cc", "src/api/*.cc", "src/client/*.cc", "src/table/*.cc"), 5
     ),
-    Address(r"arrow/filesystem/s3", ("src/io/*.cc", "src/pull/source.cc"), 2),
+    Address(r"arrow/filesystem/s3", ("src/store/*.cc", "src/pull/source.cc"), 2),
     Address(r"arrow/c/(bridge|helpers)", ("python/src/*.cc", "src/sql/*.cc"), 3),
     Address(
         r"arrow/compute/", ("src/ingest/*.cc", "src/client/*.cc", "src/table/table_replace.cc"), 4
