@@ -32,6 +32,7 @@ ROOMS = {
     "engine": {"table", "segment", "ingest", "format", "io", "base"},
     # ---- the public face ----
     "pull": {"face", "ingest", "base"},
+    "remote": {"face", "store", "format", "io", "base"},
     "api": {"face", "ingest", "base"},
     "api/http": {"face", "api", "base"},
     "client": {"api", "ingest", "base"},

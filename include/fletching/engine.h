@@ -84,6 +84,10 @@ class Engine {
   // Blocks until done; reads and writes go on.
   Status Compact(std::string_view table);
 
+  // In kReadOnly: shows manifests and tables that have come into the folder since, and lets go of
+  // those that are gone. What another process has only in its log is not looked for.
+  Status Refresh();
+
   // Writes what is in memory into segments. Durability does not need it.
   Status Flush(std::string_view table);
 

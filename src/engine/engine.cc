@@ -165,6 +165,18 @@ class Engine::Impl {
     return Status::OK();
   }
 
+  // Tables whose manifest is still the newest stay open as they are.
+  Status Refresh() {
+    const std::lock_guard lock(ddl_mutex_);
+    if (is_closed_) return InvalidArgument("this engine is closed");
+    if (options_.mode != OpenMode::kReadOnly) return Status::OK();
+    std::map<std::string, CatalogEntry> open;  // by folder
+    for (const auto& [name, entry] : catalog_.Pin()->entries) {
+      if (entry.table != nullptr) open[entry.folder] = entry;
+    }
+    return LoadTables(false, open);
+  }
+
   Result<SnapshotReport> Snapshot(const SnapshotRequest& request) const {
     if (is_closed_) return InvalidArgument("this engine is closed");
     return engine::WriteSnapshot(file_system_, options_.data_dir, *catalog_.Pin(), request);
@@ -213,7 +225,7 @@ class Engine::Impl {
     return Status::OK();
   }
 
-  Status LoadTables(bool is_writer) {
+  Status LoadTables(bool is_writer, const std::map<std::string, CatalogEntry>& open = {}) {
     ARROW_ASSIGN_OR_RAISE(const auto folders, file_system_->List(tables_folder()));
     auto next = std::make_unique<Catalog>();
     for (const io::FolderEntry& entry : folders) {
@@ -226,6 +238,11 @@ class Engine::Impl {
       const uint64_t id = engine::ParseId(entry.name);
       if (!entry.is_folder || id == 0) continue;
       next_id_ = std::max(next_id_, id + 1);
+      const auto kept = open.find(path);
+      if (kept != open.end() && NewestManifest(path) == kept->second.table->opened_manifest()) {
+        next->entries[kept->second.table->name()] = kept->second;
+        continue;
+      }
       auto table = OpenTable(path, is_writer);
       if (table.ok()) {
         const std::string name = (*table)->name();
@@ -237,6 +254,16 @@ class Engine::Impl {
     }
     catalog_.Publish(next.release());
     return Status::OK();
+  }
+
+  uint64_t NewestManifest(const std::string& folder) const {
+    const auto files = file_system_->List(folder);
+    uint64_t newest = 0;
+    if (!files.ok()) return newest;
+    for (const io::FolderEntry& file : *files) {
+      newest = std::max(newest, table::ParseFileNumber(file.name, table::kManifestEnding));
+    }
+    return newest;
   }
 
   // A writer beside us may replace files between our look at the manifest and at what it names.
@@ -392,6 +419,8 @@ Status Engine::WidenColumn(std::string_view name, std::string_view column,
   ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
   return table->WidenColumn(column, type);
 }
+
+Status Engine::Refresh() { return impl_->Refresh(); }
 
 Status Engine::Compact(std::string_view name) {
   ARROW_RETURN_NOT_OK(impl_->EnsureWriter());

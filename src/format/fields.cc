@@ -5,6 +5,7 @@
 
 #include "format/log_layout.h"
 #include "format/manifest.h"
+#include "format/remote_root.h"
 #include "format/segment_layout.h"
 
 namespace fletching::format {
@@ -28,6 +29,10 @@ std::string TypeText() {
 
 const std::map<std::string, std::vector<Field>>& Structs() {
   static const std::map<std::string, std::vector<Field>> structs = {
+      {"RemoteRootHeader",
+       {FIELD(RemoteRootHeader, magic), FIELD(RemoteRootHeader, version),
+        FIELD(RemoteRootHeader, header_bytes), FIELD(RemoteRootHeader, payload_bytes),
+        FIELD(RemoteRootHeader, payload_checksum), FIELD(RemoteRootHeader, checksum)}},
       {"ManifestHeader",
        {FIELD(ManifestHeader, magic), FIELD(ManifestHeader, version),
         FIELD(ManifestHeader, header_bytes), FIELD(ManifestHeader, payload_bytes),

@@ -12,6 +12,7 @@
 #include "format/fields.h"
 #include "format/log_layout.h"
 #include "format/manifest.h"
+#include "format/remote_root.h"
 #include "format/segment_layout.h"
 
 namespace fletching::format {
@@ -56,15 +57,12 @@ TEST(FormatDoc, HasEveryFieldOfEveryStructAndNoOther) {
 
 // The list above is whole: fields follow each other without a gap up to the end.
 TEST(FormatDoc, LeavesOutNoByte) {
-  const std::map<std::string, size_t> sizes = {{"ManifestHeader", sizeof(ManifestHeader)},
-                                               {"SegmentHeader", sizeof(SegmentHeader)},
-                                               {"IndexBucket", sizeof(IndexBucket)},
-                                               {"ColumnEntry", sizeof(ColumnEntry)},
-                                               {"SegmentFooter", sizeof(SegmentFooter)},
-                                               {"LogHeader", sizeof(LogHeader)},
-                                               {"FrameHeader", sizeof(FrameHeader)},
-                                               {"RecordHeader", sizeof(RecordHeader)},
-                                               {"RowPrefix", sizeof(RowPrefix)}};
+  const std::map<std::string, size_t> sizes = {
+      {"ManifestHeader", sizeof(ManifestHeader)}, {"RemoteRootHeader", sizeof(RemoteRootHeader)},
+      {"SegmentHeader", sizeof(SegmentHeader)},   {"IndexBucket", sizeof(IndexBucket)},
+      {"ColumnEntry", sizeof(ColumnEntry)},       {"SegmentFooter", sizeof(SegmentFooter)},
+      {"LogHeader", sizeof(LogHeader)},           {"FrameHeader", sizeof(FrameHeader)},
+      {"RecordHeader", sizeof(RecordHeader)},     {"RowPrefix", sizeof(RowPrefix)}};
   ASSERT_EQ(sizes.size(), Structs().size());
   for (const auto& [name, fields] : Structs()) {
     size_t at = 0;

@@ -86,6 +86,8 @@ class Table {
 
   const std::string& name() const { return name_; }
   const std::string& folder() const { return folder_; }
+  // The manifest it was opened with, when this is no writer.
+  uint64_t opened_manifest() const { return opened_manifest_; }
 
  private:
   struct PendingWrite;
@@ -161,6 +163,7 @@ class Table {
   const std::string folder_;
   const bool is_writer_;
   std::string name_;
+  uint64_t opened_manifest_ = 0;
 
   PublishedCell<Version> current_;
   std::atomic<uint64_t> next_segment_{1};

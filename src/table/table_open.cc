@@ -117,6 +117,7 @@ Status Table::Recover() {
   ARROW_ASSIGN_OR_RAISE(const auto files, context_.file_system->List(folder_));
   ARROW_RETURN_NOT_OK(LoadManifest(files));
   name_ = manifest_.table_name;
+  opened_manifest_ = manifest_.number;
   state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id,
                             GenerationOf(manifest_));
   last_commit_ = manifest_.commit;

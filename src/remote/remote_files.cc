@@ -1,0 +1,124 @@
+#include "remote/remote_files.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include "base/bytes.h"
+#include "format/segment_layout.h"
+#include "io/file.h"
+
+namespace fletching::remote {
+namespace {
+
+io::FileSystem* Disk() { return io::PosixFileSystem(); }
+
+std::string Padded(uint64_t number, size_t width) {
+  const std::string digits = std::to_string(number);
+  return std::string(digits.size() < width ? width - digits.size() : 0, '0') + digits;
+}
+
+uint64_t NumberOf(const std::string& name, std::string_view ending) {
+  if (name.size() <= ending.size() || !name.ends_with(ending)) return 0;
+  uint64_t number = 0;
+  for (const char digit : name.substr(0, name.size() - ending.size())) {
+    if (digit < '0' || digit > '9') return 0;
+    number = 10 * number + static_cast<uint64_t>(digit - '0');
+  }
+  return number;
+}
+
+}  // namespace
+
+std::string SegmentKey(uint64_t table_id, uint64_t footer_checksum, uint64_t file_bytes) {
+  std::array<char, 17> hex;
+  std::snprintf(hex.data(), hex.size(), "%016llx",
+                static_cast<unsigned long long>(footer_checksum));
+  return "tables/" + Padded(table_id, 8) + "/" + hex.data() + "-" + std::to_string(file_bytes) +
+         ".flseg";
+}
+
+Result<std::string> SegmentKeyOf(uint64_t table_id, const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const auto file, Disk()->Map(path));
+  const ByteSpan bytes = file->bytes();
+  if (bytes.size() < sizeof(format::SegmentFooter)) {
+    return Corruption(path, 0, "shorter than a footer");
+  }
+  const auto footer =
+      LoadAs<format::SegmentFooter>(bytes.data() + bytes.size() - sizeof(format::SegmentFooter));
+  ARROW_RETURN_NOT_OK(file->CheckRead());
+  if (footer.magic != format::kSegmentMagic) {
+    return Corruption(path, bytes.size() - sizeof(uint64_t), "no segment (wrong magic)");
+  }
+  return SegmentKey(table_id, footer.checksum, bytes.size());
+}
+
+std::string TableFolder(const std::string& data_dir, uint64_t table_id) {
+  return data_dir + "/tables/" + Padded(table_id, 8);
+}
+
+std::string SegmentPath(const std::string& folder, uint64_t number) {
+  return folder + "/" + Padded(number, 20) + ".flseg";
+}
+
+std::string ManifestPath(const std::string& folder, uint64_t number) {
+  return folder + "/" + Padded(number, 20) + ".flman";
+}
+
+Result<std::vector<uint64_t>> TableIds(const std::string& data_dir) {
+  std::vector<uint64_t> ids;
+  if (!Disk()->Exists(data_dir + "/tables")) return ids;
+  ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(data_dir + "/tables"));
+  for (const io::FolderEntry& entry : entries) {
+    const uint64_t id = entry.is_folder ? NumberOf(entry.name + ".", ".") : 0;
+    if (id != 0) ids.push_back(id);
+  }
+  std::ranges::sort(ids);
+  return ids;
+}
+
+Result<format::Manifest> NewestManifest(const std::string& folder) {
+  ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(folder));
+  uint64_t newest = 0;
+  for (const io::FolderEntry& entry : entries) {
+    newest = std::max(newest, NumberOf(entry.name, ".flman"));
+  }
+  if (newest == 0) return Corruption(folder, 0, "the folder of a table has no manifest");
+  const std::string path = ManifestPath(folder, newest);
+  ARROW_ASSIGN_OR_RAISE(const auto file, Disk()->Map(path));
+  auto manifest = format::DecodeManifest(file->bytes(), path);
+  ARROW_RETURN_NOT_OK(file->CheckRead());
+  return manifest;
+}
+
+Status WriteFileDurably(const std::string& path, const std::string& bytes) {
+  const std::string aside = path + ".tmp";
+  if (Disk()->Exists(aside)) ARROW_RETURN_NOT_OK(Disk()->Remove(aside));
+  ARROW_ASSIGN_OR_RAISE(const auto file, Disk()->Create(aside));
+  ARROW_RETURN_NOT_OK(file->Append(AsBytes(bytes)));
+  ARROW_RETURN_NOT_OK(file->Sync());
+  ARROW_RETURN_NOT_OK(file->Close());
+  ARROW_RETURN_NOT_OK(Disk()->Rename(aside, path));
+  return Disk()->SyncFolder(path.substr(0, path.find_last_of('/')));
+}
+
+Result<RemoteIdentity> ReadIdentity(const std::string& data_dir) {
+  const std::string path = data_dir + "/REMOTE";
+  if (!Disk()->Exists(path)) return RemoteIdentity{};
+  ARROW_ASSIGN_OR_RAISE(const auto file, Disk()->Map(path));
+  const ByteSpan bytes = file->bytes();
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  ARROW_RETURN_NOT_OK(file->CheckRead());
+  const size_t first = text.find('\n');
+  const size_t second = first == std::string::npos ? first : text.find('\n', first + 1);
+  if (second == std::string::npos) return Corruption(path, 0, "two lines are expected");
+  return RemoteIdentity{text.substr(0, first), text.substr(first + 1, second - first - 1)};
+}
+
+Status WriteIdentity(const std::string& data_dir, const RemoteIdentity& identity) {
+  ARROW_RETURN_NOT_OK(Disk()->MakeFolder(data_dir));
+  return WriteFileDurably(data_dir + "/REMOTE", identity.url + "\n" + identity.writer_id + "\n");
+}
+
+}  // namespace fletching::remote
