@@ -32,6 +32,11 @@
 #include "table/prepare.h"
 #include "table/version.h"
 
+namespace fletching {
+class Counter;
+class Metrics;
+}  // namespace fletching
+
 namespace fletching::table {
 
 // What tables get from the engine. Lifetime: outlives every table.
@@ -40,6 +45,7 @@ struct TableContext {
   const Clock* clock = nullptr;
   const BatchCaster* caster = nullptr;
   std::function<uint64_t()> random;   // seeds and salts; thread-safe
+  Metrics* metrics = nullptr;         // null: counted, and shown to nobody
   std::function<void()> wake_worker;  // maintenance may be due; cheap, any thread
   int64_t memtable_bytes_max = 0;
   int64_t small_write_bytes_max = 0;
@@ -88,10 +94,16 @@ class Table {
   struct WriteGroup;
   class SegmentBatchWriter;
 
+  // What the table counts. Cells by the table's name; of a dropped one they are shown no more.
+  struct Counters {
+    std::shared_ptr<Counter> hits, misses, rows_written, compactions, maintenance_failures;
+  };
+
   Table(const TableContext& context, std::string folder, bool is_writer);
 
   // table_open.cc
   Status Recover();
+  void MakeCounters();
   Status LoadManifest(const std::vector<io::FolderEntry>& files);
   Status OpenSegments();
   Status ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std::string>* known);
@@ -149,6 +161,7 @@ class Table {
   const std::string folder_;
   const bool is_writer_;
   std::string name_;
+  Counters counters_;
 
   PublishedCell<Version> current_;
   std::atomic<uint64_t> next_segment_{1};
