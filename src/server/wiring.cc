@@ -19,6 +19,7 @@
 #include "base/metrics.h"
 #include "server/log.h"
 #include "server/metric_sources.h"
+#include "server/service_notify.h"
 
 namespace fletching::server {
 namespace {
@@ -148,7 +149,9 @@ Status Serve(const LoadedConfig& loaded) {
              {"metrics", metrics_server != nullptr ? metrics_server->address() : ""},
              {"data_dir", config.data_dir}});
   AnnounceReady(server->address(), metrics_server.get());
+  NotifyService("READY=1");
   WaitForSignal(&log);
+  NotifyService("STOPPING=1");
   WindDown(config, server.get(), &log);
   if (metrics_server != nullptr) metrics_server->Stop(0);
   const Status closed = engine->Close();
