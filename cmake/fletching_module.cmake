@@ -171,5 +171,5 @@ function(fletching_program program)
   target_link_libraries(${program} PRIVATE fletching_strict_warnings ${rooms} ${arg_PRIVATE}
                                            Arrow::arrow Threads::Threads)
   set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/../../pyarrow")
-  install(TARGETS ${program} RUNTIME DESTINATION fletching/bin)
+  install(TARGETS ${program} RUNTIME DESTINATION fletching/bin COMPONENT daemon)
 endfunction()

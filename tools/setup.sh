@@ -25,9 +25,9 @@ requirements=requirements-build.txt
 venv=.venv
 case "$level" in
   build) ;;
-  dev) requirements=requirements-dev.txt; packages+=(redis-server) ;;
-  fuzz) requirements=requirements-dev.txt; packages+=(redis-server clang-16 libclang-rt-16-dev) ;;
-  bench) requirements=requirements-dev.txt; packages+=(redis-server nginx-light) ;;
+  dev) requirements=requirements-dev.txt; packages+=(redis-server prometheus mmdebstrap) ;;
+  fuzz) requirements=requirements-dev.txt; packages+=(redis-server prometheus mmdebstrap clang-16 libclang-rt-16-dev) ;;
+  bench) requirements=requirements-dev.txt; packages+=(redis-server prometheus mmdebstrap nginx-light) ;;
   murr019) requirements=requirements-murr019.txt; venv=.venv-murr019 ;;
   torch) requirements=requirements-torch.txt; venv=.venv-torch ;;
   *) echo "setup: do not know '$level'; see the top of tools/setup.sh" >&2; exit 2 ;;

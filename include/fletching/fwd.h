@@ -6,6 +6,7 @@
 namespace fletching {
 
 class Engine;
+class Metrics;
 
 struct ColumnSchema;
 struct TableSchema;

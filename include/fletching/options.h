@@ -11,6 +11,7 @@ namespace io {
 class FileSystem;
 }
 class Clock;
+class Metrics;
 
 enum class OpenMode : uint8_t {
   kReadOnly,  // "r": maps what a writer publishes; takes no lock
@@ -37,6 +38,9 @@ struct EngineOptions {
   // Lifetime: must outlive the engine.
   io::FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
+
+  // Where tables count what they do; null = nobody looks. Lifetime: must outlive the engine.
+  Metrics* metrics = nullptr;
 };
 
 }  // namespace fletching

@@ -101,7 +101,8 @@ struct TableInfo {
   TableSchema schema;
   // Rows in segments and memory; an upper bound while shadowed rows wait for compaction.
   int64_t row_count = 0;
-  int64_t disk_bytes = 0;
+  int64_t disk_bytes = 0;    // of segments and logs
+  int64_t memory_bytes = 0;  // of rows that no segment holds yet
   int64_t segment_count = 0;
   uint64_t version = 0;
   // Of a table that is loaded as a whole, and takes no writes.

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/ignore_error.h"
+#include "base/metrics.h"
 #include "engine/batch_caster.h"
 #include "engine/catalog.h"
 #include "engine/data_folder.h"
@@ -38,6 +39,8 @@ class Engine::Impl {
     context_.file_system = file_system_;
     context_.clock = options.clock != nullptr ? options.clock : SystemClock();
     context_.caster = engine::IngestCaster();
+    if (options_.metrics == nullptr) options_.metrics = &unseen_metrics_;
+    context_.metrics = options_.metrics;
     context_.random = [this] { return Random(); };
     context_.wake_worker = [this] { WakeWorker(); };
     context_.memtable_bytes_max = options.memtable_bytes_max;
@@ -161,6 +164,7 @@ class Engine::Impl {
     }
     next->entries.erase(found);
     catalog_.Publish(next.release());
+    options_.metrics->Forget("table", name);
     IgnoreError(file_system_->RemoveFolder(dropped));
     return Status::OK();
   }
@@ -306,6 +310,7 @@ class Engine::Impl {
     return random_();
   }
 
+  Metrics unseen_metrics_;  // where nobody gave us any, so that counting needs no question
   EngineOptions options_;
   io::FileSystem* file_system_;
   table::TableContext context_;

@@ -112,7 +112,8 @@ void Declare(Flags* flags) {
     CLI::Option* option = flags->app.add_option(FlagOf(setting), flags->values[i], help);
     option->type_name(std::string(setting.value));
     const size_t dot = setting.path.find('.');
-    if (dot != std::string_view::npos && !setting.path.starts_with("http.")) {
+    if (dot != std::string_view::npos && !setting.path.starts_with("http.") &&
+        !setting.path.starts_with("metrics.")) {
       option->group(std::string(setting.path.substr(0, dot)));
     }
     flags->options.push_back(option);

@@ -10,6 +10,7 @@
 #include "fletching/status.h"
 
 #include "api/http/http_server.h"
+#include "api/http/listener.h"
 #include "pull/pulled_table.h"
 
 namespace fletching::server {
@@ -19,6 +20,8 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 struct ServerConfig {
   std::string data_dir = "fletching-data";
   http::HttpServerOptions http;
+  // A port that serves /metrics alone; no host = none. The HTTP door has /metrics besides.
+  http::HostPort metrics;
   LogLevel log_level = LogLevel::kInfo;
   bool log_requests = false;
   std::vector<pull::PulledTable> tables;  // of the file

@@ -131,6 +131,17 @@ TEST(Config, NamesTheFlagOrVariableThatIsWrong) {
   EXPECT_NE(WhyNot({"--http", "a:1", "--http", "b:2"}), "taken");
 }
 
+TEST(Config, MetricsTakeAPortOrAnAddressAndAreOffByDefault) {
+  EXPECT_EQ(Load({})->config.metrics.host, "");
+  const std::string file = File("metrics:\n  prometheus_port: 9090\n");
+  EXPECT_EQ(Load({"--config", file})->config.metrics.host, "127.0.0.1");
+  EXPECT_EQ(Load({"--config", file})->config.metrics.port, 9090);
+  EXPECT_EQ(Load({"--config", file, "--metrics", "off"})->config.metrics.host, "");
+  EXPECT_EQ(Load({"--metrics", ":9091"})->config.metrics.host, "127.0.0.1");
+  EXPECT_EQ(Load({}, {"FLETCHING_METRICS=0.0.0.0:1"})->config.metrics.host, "0.0.0.0");
+  EXPECT_EQ(WhyNot({"--metrics", "many"}), "--metrics: 'many' is no port; ports are 0 to 65535");
+}
+
 TEST(Config, AnswersHelpAndVersion) {
   EXPECT_NE(Load({"--help"})->answer.find("fletchingd --data-dir"), std::string::npos);
   EXPECT_EQ(Load({"--version"})->answer.rfind("fletchingd ", 0), 0u);

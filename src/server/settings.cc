@@ -90,10 +90,27 @@ Status ReadListen(std::string_view text, Config* config) {
   config->http.port = parsed.port;
   return Status::OK();
 }
-std::string ShowListen(Config& config) {
-  const bool six = config.http.host.find(':') != std::string::npos;
-  return (six ? "[" + config.http.host + "]" : config.http.host) + ":" +
-         std::to_string(config.http.port);
+std::string ShowAddress(const std::string& host, uint16_t port) {
+  const bool six = host.find(':') != std::string::npos;
+  return (six ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+std::string ShowListen(Config& config) { return ShowAddress(config.http.host, config.http.port); }
+
+// A bare number is a port of the loopback, as the older configuration files have it; "off" undoes
+// what a file says.
+Status ReadMetrics(std::string_view text, Config* config) {
+  if (text == "off") {
+    config->metrics = {};
+    return Status::OK();
+  }
+  const bool bare = text.find(':') == std::string_view::npos;
+  ARROW_ASSIGN_OR_RAISE(config->metrics,
+                        http::ParseHostPort((bare ? ":" : "") + std::string(text)));
+  return Status::OK();
+}
+std::string ShowMetrics(Config& config) {
+  if (config.metrics.host.empty()) return "off";
+  return ShowAddress(config.metrics.host, config.metrics.port);
 }
 
 constexpr std::array<std::string_view, 3> kEchoes = {"created", "head", "seed"};
@@ -149,6 +166,8 @@ constexpr auto kSettings = std::to_array<Setting>({
      ReadDuration<StallMs>, ShowDuration<StallMs>},
     {"limits.idle_time", "TIME", "Time a connection may wait between requests",
      ReadDuration<IdleMs>, ShowDuration<IdleMs>},
+    {"metrics.prometheus_port", "HOST:PORT",
+     "A port for /metrics alone, such as :9090; off is none", ReadMetrics, ShowMetrics},
     {"shutdown.notice", "TIME", "After a signal, time of /readyz failing before the door closes",
      ReadDuration<NoticeMs>, ShowDuration<NoticeMs>},
     {"shutdown.grace", "TIME", "Time for requests under way to finish after that",
@@ -168,10 +187,12 @@ std::string Replaced(std::string_view path, char other, bool upper) {
   return text;
 }
 
-// The door's address is named by the door, in flags and variables: --http, later --flight.
+// The door's address is named by the door, in flags and variables: --http, --metrics.
 std::string_view Stem(const Setting& setting) {
   std::string_view path = setting.path;
-  if (path.ends_with(".listen")) path.remove_suffix(7);
+  for (const std::string_view ending : {".listen", ".prometheus_port"}) {
+    if (path.ends_with(ending)) path.remove_suffix(ending.size());
+  }
   return path;
 }
 

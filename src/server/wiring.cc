@@ -16,9 +16,12 @@
 
 #include "api/http/http_server.h"
 #include "api/json_text.h"
+#include "base/metrics.h"
 #include "pull/puller.h"
 #include "pull/source.h"
 #include "server/log.h"
+#include "server/metric_sources.h"
+#include "server/service_notify.h"
 
 namespace fletching::server {
 namespace {
@@ -41,10 +44,14 @@ sigset_t EndSignals() {
   return signals;
 }
 
-// For programs that start us: the address, on one line of stdout.
-void AnnounceReady(const std::string& address) {
+// For programs that start us: the addresses, on one line of stdout.
+void AnnounceReady(const std::string& address, const http::HttpServer* metrics) {
   std::string line = "{\"event\":\"ready\",\"http\":";
   api::AppendJsonString(&line, address);
+  if (metrics != nullptr) {
+    line += ",\"metrics\":";
+    api::AppendJsonString(&line, metrics->address());
+  }
   line += ",\"pid\":" + std::to_string(getpid()) + "}\n";
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);
@@ -127,6 +134,22 @@ void WaitForSignal(Log* log) {
   log->Write(LogLevel::kInfo, "signal", {{"signal", std::string_view(strsignal(number))}});
 }
 
+// Its own threads, so that a server that is busy can still be looked at. Null when not wanted.
+Result<std::unique_ptr<http::HttpServer>> StartMetricsServer(const ServerConfig& config,
+                                                             Metrics* metrics) {
+  if (config.metrics.host.empty()) return nullptr;
+  http::HttpServerOptions options;
+  options.host = config.metrics.host;
+  options.port = config.metrics.port;
+  options.io_threads = 1;
+  options.worker_threads = 1;
+  options.bulk_threads = 1;
+  options.connections_max = 64;
+  options.routes = http::MetricsRoutes();
+  options.metrics = metrics;
+  return http::HttpServer::Start(nullptr, options);
+}
+
 void WindDown(const ServerConfig& config, http::HttpServer* server, Log* log) {
   WatchShutdown();
   server->BeginDrain();
@@ -145,7 +168,9 @@ Status Serve(const LoadedConfig& loaded) {
   for (const std::string& warning : loaded.warnings) {
     log.Write(LogLevel::kWarning, "configuration", {{"text", warning}});
   }
+  Metrics metrics;
   EngineOptions options;
+  options.metrics = &metrics;
   options.data_dir = config.data_dir;
   options.mode = OpenMode::kWrite;
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, Engine::Open(options));
@@ -154,9 +179,11 @@ Status Serve(const LoadedConfig& loaded) {
     log.Write(LogLevel::kError, "table_damaged",
               {{"table", table.name}, {"text", table.health.message()}});
   }
+  AddMetricSources(engine.get(), config.data_dir, &metrics);
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<pull::Puller> puller,
                         StartPuller(engine.get(), config, &log));
   http::HttpServerOptions http = config.http;
+  http.metrics = &metrics;
   http.spool_folder = config.data_dir;
   http.handlers.not_ready = [puller = puller.get()] { return WhyNotReady(*puller); };
   http.handlers.problems = [puller = puller.get()] { return Problems(*puller); };
@@ -164,12 +191,18 @@ Status Serve(const LoadedConfig& loaded) {
     LogRequest(&log, all, event);
   };
   ARROW_ASSIGN_OR_RAISE(const auto server, http::HttpServer::Start(engine.get(), http));
+  ARROW_ASSIGN_OR_RAISE(const auto metrics_server, StartMetricsServer(config, &metrics));
   log.Write(LogLevel::kInfo, "listening",
-            {{"http", server->address()}, {"data_dir", config.data_dir}});
-  AnnounceReady(server->address());
+            {{"http", server->address()},
+             {"metrics", metrics_server != nullptr ? metrics_server->address() : ""},
+             {"data_dir", config.data_dir}});
+  AnnounceReady(server->address(), metrics_server.get());
+  NotifyService("READY=1");
   WaitForSignal(&log);
+  NotifyService("STOPPING=1");
   WindDown(config, server.get(), &log);
   puller.reset();
+    if (metrics_server != nullptr) metrics_server->Stop(0);
   pull::CloseSources();
   const Status closed = engine->Close();
   log.Write(closed.ok() ? LogLevel::kInfo : LogLevel::kError, "stopped",

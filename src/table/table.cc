@@ -7,6 +7,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/metrics.h"
 #include "table/merge_scan.h"
 #include "table/read.h"
 
@@ -81,7 +82,13 @@ Result<ReadResult> Table::ReadAt(const Version& version, const ReadRequest& requ
   ARROW_ASSIGN_OR_RAISE(const Projection projection, Projection::Make(state, request.columns));
   ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
                         PrepareKeys(state, *context_.caster, request.keys));
-  return ReadVersion(version, keys, projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
+  auto result =
+      ReadVersion(version, keys, projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
+  if (!result.ok()) return result;
+  const int64_t missed = keys.count - result->found_count;
+  if (result->found_count > 0) counters_.hits->Add(result->found_count);
+  if (missed > 0) counters_.misses->Add(missed);
+  return result;
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> Table::Scan(const ScanRequest& request) const {
@@ -116,6 +123,7 @@ TableInfo Table::Info() const {
   for (const Source& source : version->sources) {
     if (source.segment == nullptr) {
       info.row_count += static_cast<int64_t>(source.memtable->key_count());
+      info.memory_bytes += static_cast<int64_t>(source.memtable->used_bytes());
       continue;
     }
     info.row_count += static_cast<int64_t>(source.segment->live_row_count());

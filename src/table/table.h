@@ -34,6 +34,11 @@
 #include "table/prepare.h"
 #include "table/version.h"
 
+namespace fletching {
+class Counter;
+class Metrics;
+}  // namespace fletching
+
 namespace fletching::table {
 
 // What tables get from the engine. Lifetime: outlives every table.
@@ -42,6 +47,7 @@ struct TableContext {
   const Clock* clock = nullptr;
   const BatchCaster* caster = nullptr;
   std::function<uint64_t()> random;   // seeds and salts; thread-safe
+  Metrics* metrics = nullptr;         // null: counted, and shown to nobody
   std::function<void()> wake_worker;  // maintenance may be due; cheap, any thread
   int64_t memtable_bytes_max = 0;
   int64_t small_write_bytes_max = 0;
@@ -94,10 +100,16 @@ class Table {
   struct WriteGroup;
   class SegmentBatchWriter;
 
+  // What the table counts. Cells by the table's name; of a dropped one they are shown no more.
+  struct Counters {
+    std::shared_ptr<Counter> hits, misses, rows_written, compactions, maintenance_failures;
+  };
+
   Table(const TableContext& context, std::string folder, bool is_writer);
 
   // table_open.cc
   Status Recover();
+  void MakeCounters();
   Status LoadManifest(const std::vector<io::FolderEntry>& files);
   Result<std::vector<Source>> OpenSegments(const std::vector<format::ManifestSegment>& segments,
                                            const TableState& state) const;  // newest first
@@ -164,6 +176,7 @@ class Table {
   const bool is_writer_;
   std::string name_;
   uint64_t opened_manifest_ = 0;
+  Counters counters_;
 
   PublishedCell<Version> current_;
   std::atomic<uint64_t> next_segment_{1};

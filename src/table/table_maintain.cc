@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/ignore_error.h"
+#include "base/metrics.h"
 #include "base/thread_priority.h"
 #include "table/merge_write.h"
 #include "table/table.h"
@@ -184,6 +185,7 @@ Status Table::CompactRun(size_t first, size_t count) {
     PublishVersion(last_commit_);
   }
   for (const Source& old : run) RemoveFile(SegmentPath(old.number));
+  counters_.compactions->Add();
   return Status::OK();
 }
 
@@ -205,7 +207,10 @@ Status Table::Maintain() {
   const std::lock_guard maintenance(maintenance_mutex_);
   needs_maintenance_.store(false, std::memory_order_relaxed);
   const Status status = MaintainLocked();
-  if (!status.ok()) needs_maintenance_.store(true, std::memory_order_relaxed);
+  if (!status.ok()) {
+    counters_.maintenance_failures->Add();
+    needs_maintenance_.store(true, std::memory_order_relaxed);
+  }
   return status;
 }
 

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/metric_names.h"
 #include "segment/segment_reader.h"
 #include "table/table.h"
 
@@ -110,7 +111,18 @@ Result<std::shared_ptr<Table>> Table::Open(const TableContext& context, const st
                                            bool is_writer) {
   std::shared_ptr<Table> table(new Table(context, folder, is_writer));
   ARROW_RETURN_NOT_OK(table->Recover());
+  table->MakeCounters();
   return table;
+}
+
+void Table::MakeCounters() {
+  Metrics unseen;
+  Metrics* metrics = context_.metrics != nullptr ? context_.metrics : &unseen;
+  counters_.hits = metrics->Get(metric::kFetchKeys, {name_, "hit"});
+  counters_.misses = metrics->Get(metric::kFetchKeys, {name_, "miss"});
+  counters_.rows_written = metrics->Get(metric::kRowsWritten, {name_});
+  counters_.compactions = metrics->Get(metric::kCompactions);
+  counters_.maintenance_failures = metrics->Get(metric::kMaintenanceFailures, {name_});
 }
 
 Status Table::Recover() {

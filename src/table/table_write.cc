@@ -9,6 +9,7 @@
 #include <arrow/util/byte_size.h>
 
 #include "base/futex.h"
+#include "base/metrics.h"
 #include "table/pending_write.h"
 #include "table/segment_batch_writer.h"
 #include "table/table.h"
@@ -182,13 +183,17 @@ Result<WriteResult> Table::Write(const WriteRequest& request, arrow::RecordBatch
     if (request.mode == WriteMode::kPatch) {
       return TooLarge("a patch is limited to 256 MiB; send it in several parts");
     }
-    return WriteLarge(request, std::move(batches), source);
+    auto written = WriteLarge(request, std::move(batches), source);
+    if (written.ok()) counters_.rows_written->Add(written->row_count);
+    return written;
   }
   if (batches.empty()) {
     ARROW_ASSIGN_OR_RAISE(batch, arrow::RecordBatch::MakeEmpty(source->schema()));
     batches.push_back(std::move(batch));
   }
-  return WriteSmall(request, batches);
+  auto written = WriteSmall(request, batches);
+  if (written.ok()) counters_.rows_written->Add(written->row_count);
+  return written;
 }
 
 Result<WriteResult> Table::Delete(const DeleteRequest& request) {

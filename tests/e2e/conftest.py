@@ -91,6 +91,7 @@ class Server:
         assert ready["event"] == "ready"
         assert ready["pid"] == self.process.pid
         self.address = ready["http"]
+        self.metrics_address = ready.get("metrics")
         self.url = f"http://{self.address}"
         host, _, port = self.address.rpartition(":")
         self.host, self.port = host.strip("[]"), int(port)

@@ -16,6 +16,13 @@
 #include "api/http/http_message.h"
 #include "api/schema_json.h"
 
+namespace fletching {
+class Metrics;
+}
+namespace fletching::api {
+class DoorStages;
+}
+
 namespace fletching::http {
 
 class DecodeBudget;
@@ -30,19 +37,22 @@ struct HandlerOptions {
   std::function<std::vector<std::string>()> problems;
 };
 
-// Lifetime: engine, and the flags the server sets, outlive every call.
+// Lifetime: engine, metrics, and what the server sets, outlive every call.
 struct HandlerContext {
   Engine* engine = nullptr;
   HandlerOptions options;
   const std::atomic<bool>* draining = nullptr;   // readiness fails
   const std::atomic<bool>* cancelled = nullptr;  // long writes give up
   DecodeBudget* decode_budget = nullptr;         // of writes
+  const Metrics* metrics = nullptr;              // what /metrics shows
+  const api::DoorStages* stages = nullptr;       // null: stages are not timed
 };
 
 Result<HttpResponse> HandleHealth(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleLive(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleReady(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleOpenApi(const HandlerContext& context, const HttpRequest& request);
+Result<HttpResponse> HandleMetrics(const HandlerContext& context, const HttpRequest& request);
 
 Result<HttpResponse> HandleListTables(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleCreateTable(const HandlerContext& context, const HttpRequest& request);

@@ -49,6 +49,7 @@ inline constexpr std::string_view kJsonType = "application/json";
 inline constexpr std::string_view kArrowType = "application/vnd.apache.arrow.stream";
 inline constexpr std::string_view kParquetType = "application/vnd.apache.parquet";
 inline constexpr std::string_view kTextType = "text/plain; charset=utf-8";
+inline constexpr std::string_view kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
 HttpResponse JsonResponse(int status, std::string text);
 HttpResponse EmptyResponse(int status);

@@ -21,6 +21,8 @@ struct HttpServer::Impl {
   void Accept();
   void TurnAway(int socket);
 
+  std::unique_ptr<Metrics> own_metrics;  // when nobody gave us any
+  std::unique_ptr<HttpMetrics> metrics;
   ServerShared shared;
   int64_t connections_max = 0;
   int listener = -1;
@@ -72,6 +74,7 @@ void HttpServer::Impl::Accept() {
       continue;
     }
     if (shared.connections.fetch_add(1) >= connections_max) {
+      shared.metrics->rejected_connections().Add();
       TurnAway(socket);
       continue;
     }
@@ -111,9 +114,22 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(Engine* engine,
   impl->address = std::move(listener.address);
   impl->wake = eventfd(0, EFD_CLOEXEC);
   impl->connections_max = options.connections_max;
+  Metrics* metrics = options.metrics;
+  if (metrics == nullptr) {
+    impl->own_metrics = std::make_unique<Metrics>();
+    metrics = impl->own_metrics.get();
+  }
+  impl->metrics = std::make_unique<HttpMetrics>(metrics);
   ServerShared& shared = impl->shared;
-  shared.context = {engine, options.handlers, &shared.draining, &shared.cancelled,
-                    &shared.decode_budget};
+  shared.metrics = impl->metrics.get();
+  shared.routes = options.routes;
+  shared.context = {.engine = engine,
+                    .options = options.handlers,
+                    .draining = &shared.draining,
+                    .cancelled = &shared.cancelled,
+                    .decode_budget = &shared.decode_budget,
+                    .metrics = metrics,
+                    .stages = &impl->metrics->stages()};
   shared.limits = options.limits;
   shared.spool.folder = options.spool_folder;
   shared.on_request = options.on_request;

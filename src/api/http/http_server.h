@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "fletching/fwd.h"
@@ -28,6 +29,10 @@ struct HttpServerOptions {
   int bulk_threads = 2;  // bodies of more than 8 MiB decoded at a time
   int64_t connections_max = 10'000;
   SessionLimits limits;
+  std::span<const Route> routes = Routes();  // MetricsRoutes() for a port that has only these
+  // What is counted, and shown at /metrics. Null: a registry of the server's own.
+  // Lifetime: outlives the server.
+  Metrics* metrics = nullptr;
   HandlerOptions handlers;
   std::string spool_folder;                             // for long bodies; the data folder
   std::function<void(const RequestEvent&)> on_request;  // any thread

@@ -11,11 +11,13 @@ namespace {
 
 using enum Method;
 
-constexpr std::array<Route, 19> kRoutes = {{
+constexpr auto kRoutes = std::to_array<Route>({
     {kGet, "/health", "health", BodyKind::kNone, Place::kInline, true, HandleHealth},
     {kGet, "/livez", "livez", BodyKind::kNone, Place::kInline, true, HandleLive},
     {kGet, "/readyz", "readyz", BodyKind::kNone, Place::kInline, true, HandleReady},
     {kGet, "/openapi.json", "openapi", BodyKind::kNone, Place::kInline, true, HandleOpenApi},
+    // On a worker: tables and open files may be many.
+    {kGet, "/metrics", "metrics", BodyKind::kNone, Place::kWorker, true, HandleMetrics},
     {kGet, "/api/v1/table", "list_tables", BodyKind::kNone, Place::kInline, false,
      HandleListTables},
     {kPut, "/api/v1/table/{name}", "create_table", BodyKind::kSchema, Place::kWorker, false,
@@ -46,7 +48,7 @@ constexpr std::array<Route, 19> kRoutes = {{
      HandleFetch},
     {kPost, "/v1/{name}/_fetch", "fetch_plan_underscore", BodyKind::kKeys, Place::kInlineWhenSmall,
      false, HandleFetch},
-}};
+});
 
 // Takes the first segment off `path`, which starts with '/'.
 std::string_view TakeSegment(std::string_view* path) {
@@ -90,11 +92,17 @@ RouteMatch Decoded(const Route& route, const std::array<std::string_view, 2>& ar
 
 std::span<const Route> Routes() { return kRoutes; }
 
-RouteMatch FindRoute(Method method, std::string_view path) {
+std::span<const Route> MetricsRoutes() {
+  constexpr size_t kAt = 4;
+  static_assert(kRoutes[kAt].pattern == "/metrics");
+  return std::span<const Route>(kRoutes).subspan(kAt, 1);
+}
+
+RouteMatch FindRoute(Method method, std::string_view path, std::span<const Route> routes) {
   RouteMatch match;
   match.status = 404;
   if (!path.starts_with('/')) return match;
-  for (const Route& route : kRoutes) {
+  for (const Route& route : routes) {
     std::array<std::string_view, 2> args;
     if (!Matches(route.pattern, path, &args)) continue;
     if (route.method == method) return Decoded(route, args);

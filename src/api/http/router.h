@@ -49,8 +49,11 @@ struct RouteMatch {
 
 // Every route, in the order of the documentation.
 std::span<const Route> Routes();
+// Of these, what a port for metrics serves.
+std::span<const Route> MetricsRoutes();
 
-RouteMatch FindRoute(Method method, std::string_view path);
+RouteMatch FindRoute(Method method, std::string_view path,
+                     std::span<const Route> routes = Routes());
 
 // The answer to a request without a route.
 HttpResponse NoRouteResponse(const RouteMatch& match, std::string_view method,

@@ -1,6 +1,7 @@
 // Routes about rows: fetch, scan, write, delete.
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "fletching/engine.h"
 
+#include "api/door_stages.h"
 #include "api/http/decode_budget.h"
 #include "api/http/handlers.h"
 #include "api/ipc_answer.h"
@@ -161,6 +163,26 @@ HttpResponse Written(const WriteResult& result) {
   return response;
 }
 
+// Decoding takes place while the engine pulls; this tells the two apart.
+class TimedRows final : public arrow::RecordBatchReader {
+ public:
+  // took: by opening them.
+  TimedRows(std::shared_ptr<arrow::RecordBatchReader> rows, std::chrono::nanoseconds took)
+      : rows_(std::move(rows)), took_(took) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    const auto started = std::chrono::steady_clock::now();
+    const Status status = rows_->ReadNext(batch);
+    took_ += std::chrono::steady_clock::now() - started;
+    return status;
+  }
+  std::chrono::nanoseconds took() const { return took_; }
+
+ private:
+  const std::shared_ptr<arrow::RecordBatchReader> rows_;
+  std::chrono::nanoseconds took_;
+};
+
 // Decodes and stores with at most `decode_bytes` held at a time, waiting until they are free.
 Result<WriteResult> WriteWithin(int64_t decode_bytes, const HandlerContext& context,
                                 const HttpRequest& request, BodyFormat format,
@@ -168,14 +190,19 @@ Result<WriteResult> WriteWithin(int64_t decode_bytes, const HandlerContext& cont
   decode_bytes = std::min(decode_bytes, api::kPieceBytesMax);
   std::optional<DecodeBudget::Share> share;
   if (context.decode_budget != nullptr) share.emplace(context.decode_budget, decode_bytes);
-  ARROW_ASSIGN_OR_RAISE(auto rows,
+  api::StageClock clock(context.stages);
+  ARROW_ASSIGN_OR_RAISE(auto body,
                         api::OpenWriteBody(request.body, format, table.schema, decode_bytes));
-  return context.engine->Write(write, rows.get());
+  TimedRows rows(std::move(body), clock.Elapsed());
+  ARROW_ASSIGN_OR_RAISE(const WriteResult result, context.engine->Write(write, &rows));
+  clock.End(api::Stage::kWriteCommit, api::Stage::kWriteParse, rows.took());
+  return result;
 }
 
 }  // namespace
 
 Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request) {
+  api::StageClock clock(context.stages);
   ARROW_ASSIGN_OR_RAISE(KeysRequest keys, ParseKeys(context, request, api::KeysBody::kFetch));
   if (!keys.columns.has_value() && !keys.all_columns) {
     return InvalidArgument(
@@ -186,8 +213,11 @@ Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpReques
   read.keys = std::move(keys.keys);
   read.columns = std::move(keys.columns);
   read.hits_only = !keys.dense;
+  clock.End(api::Stage::kParse);
   ARROW_ASSIGN_OR_RAISE(const ReadResult rows, context.engine->Read(read));
+  clock.End(api::Stage::kRead);
   ARROW_ASSIGN_OR_RAISE(HttpResponse response, RenderRows(rows, request.accept));
+  clock.End(api::Stage::kRender);
   response.headers.emplace_back(kVersionHeader, std::to_string(rows.version));
   return response;
 }
@@ -243,12 +273,15 @@ Result<HttpResponse> HandleWrite(const HandlerContext& context, const HttpReques
 }
 
 Result<HttpResponse> HandleDelete(const HandlerContext& context, const HttpRequest& request) {
+  api::StageClock clock(context.stages);
   ARROW_ASSIGN_OR_RAISE(KeysRequest keys, ParseKeys(context, request, api::KeysBody::kDelete));
   DeleteRequest remove;
   remove.table = request.path_args[0];
   remove.keys = std::move(keys.keys);
   remove.event_time_us = keys.event_time_us;
+  clock.End(api::Stage::kWriteParse);
   ARROW_ASSIGN_OR_RAISE(const WriteResult result, context.engine->Delete(remove));
+  clock.End(api::Stage::kWriteCommit);
   return Written(result);
 }
 

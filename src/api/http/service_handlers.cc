@@ -1,5 +1,6 @@
-// Routes about the server itself: health and the description of its interface.
+// Routes about the server itself: health, metrics and the description of its interface.
 #include "api/http/handlers.h"
+#include "api/http/http_metrics.h"
 #include "api/http/openapi.h"
 #include "api/json_text.h"
 
@@ -48,6 +49,13 @@ Result<HttpResponse> HandleReady(const HandlerContext& context, const HttpReques
 
 Result<HttpResponse> HandleOpenApi(const HandlerContext&, const HttpRequest&) {
   return JsonResponse(200, std::string(OpenApiText()));
+}
+
+Result<HttpResponse> HandleMetrics(const HandlerContext& context, const HttpRequest&) {
+  HttpResponse response;
+  response.content_type = kMetricsType;
+  if (context.metrics != nullptr) response.text = RenderMetrics(context.metrics->Read());
+  return response;
 }
 
 }  // namespace fletching::http

@@ -250,7 +250,7 @@ bool Session::OnHead() {
   request_.query = head.query;
   request_.content_type = head.content_type;
   request_.accept = head.accept;
-  match_ = FindRoute(head.method, head.path);
+  match_ = FindRoute(head.method, head.path, shared_->routes);
   refusal_ = Refusal();
   const bool dropped = refusal_.has_value() || match_.route->body == BodyKind::kNone;
   const int64_t bytes_max = dropped ? kDropBytesMax : BodyBytesMax();
@@ -279,8 +279,10 @@ std::optional<HttpResponse> Session::Refusal() {
     return NoRouteResponse(match_, reader_.head().method_name, request_.path);
   }
   has_slot_ = true;
+  shared_->metrics->inflight().Add(1);
   const bool crowded = shared_->requests.fetch_add(1) >= shared_->limits.requests_max;
   if (!crowded || match_.route->always_served) return std::nullopt;
+  shared_->metrics->rejected_requests().Add();
   return ErrorResponse(503, "too many requests are in flight; try again in a moment");
 }
 
@@ -501,12 +503,14 @@ bool Session::FinishResponse() {
 }
 
 void Session::Report() {
+  const auto took = steady_clock::now() - started_;
+  const RequestHead& head = reader_.head();
+  shared_->metrics->CountRequest(match_.route, head.method, head.is_head, response_.status, took);
   if (!shared_->on_request) return;
   RequestEvent event;
   if (match_.route != nullptr) event.operation_id = match_.route->operation_id;
   event.path = request_.path;
   event.status = response_.status;
-  const auto took = steady_clock::now() - started_;
   event.micros = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
   event.request_bytes = reader_.spool().size_bytes();
   event.response_bytes = piece_bytes_ + static_cast<int64_t>(response_.body().size());
@@ -515,7 +519,10 @@ void Session::Report() {
 }
 
 void Session::ReleaseSlot() {
-  if (has_slot_) shared_->requests.fetch_sub(1);
+  if (has_slot_) {
+    shared_->requests.fetch_sub(1);
+    shared_->metrics->inflight().Add(-1);
+  }
   has_slot_ = false;
 }
 

@@ -9,11 +9,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "api/http/body_spool.h"
 #include "api/http/decode_budget.h"
 #include "api/http/handlers.h"
+#include "api/http/http_metrics.h"
+#include "api/http/router.h"
 #include "api/http/worker_pool.h"
 
 namespace fletching::http {
@@ -29,7 +32,7 @@ struct SessionLimits {
   int64_t idle_ms_max = 75'000;                 // between requests
 };
 
-// What a request came to, for logs and metrics. Lifetime of the texts: the call.
+// What a request came to, for logs. Lifetime of the texts: the call.
 struct RequestEvent {
   std::string_view operation_id;  // empty: it matched no route, or was no HTTP
   std::string_view path;
@@ -45,6 +48,8 @@ struct ServerShared {
   // Enough for three of the largest pieces and dozens of small bodies.
   DecodeBudget decode_budget{int64_t{1} << 30};
   HandlerContext context;
+  HttpMetrics* metrics = nullptr;
+  std::span<const Route> routes;
   SessionLimits limits;
   SpoolLimits spool;
   WorkerPool* workers = nullptr;  // many threads: they mostly wait for a sync that is shared

@@ -1,0 +1,170 @@
+"""deploy/docker, kubernetes and systemd: linted, and true of the server that they start."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+BIN = Path(sys.executable).parent
+MANIFESTS = [
+    DEPLOY / "kubernetes" / name
+    for name in ("configmap.yaml", "service.yaml", "statefulset.yaml", "poddisruptionbudget.yaml")
+]
+
+
+def run(*command, **options) -> str:
+    """What it prints; it has to succeed."""
+    ended = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
+
+
+def documents() -> list[dict]:
+    return [d for path in MANIFESTS for d in yaml.safe_load_all(path.read_text())]
+
+
+def document(kind: str, name: str = "fletching") -> dict:
+    return next(d for d in documents() if (d["kind"], d["metadata"]["name"]) == (kind, name))
+
+
+def container() -> dict:
+    return document("StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_the_dockerfile_is_clean():
+    assert run(BIN / "hadolint", DEPLOY / "docker/Dockerfile") == ""
+    for script in (DEPLOY / "docker").glob("*.sh"):
+        run("bash", "-n", script)
+        assert script.stat().st_mode & 0o111, script
+
+
+def test_yaml_is_clean():
+    rules = "{line-length: {max: 120}, document-start: disable, comments: disable}"
+    print(run(BIN / "yamllint", "-s", "-d", f"{{extends: default, rules: {rules}}}", DEPLOY))
+
+
+def test_manifests_fit_the_schemas_of_kubernetes():
+    run(BIN / "kubernetes-validate", "--strict", *MANIFESTS)
+    kustomization = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text())
+    assert kustomization["resources"] == [path.name for path in MANIFESTS]
+    in_folder = {path.name for path in (DEPLOY / "kubernetes").iterdir()}
+    assert in_folder == {path.name for path in MANIFESTS} | {"kustomization.yaml"}
+
+
+def test_manifests_agree_with_each_other_and_with_the_image():
+    dockerfile = (DEPLOY / "docker/Dockerfile").read_text()
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert re.findall(r"^EXPOSE (.*)", dockerfile, re.M) == [
+        " ".join(str(ports[name]) for name in ("http", "flight", "metrics"))
+    ]
+    assert f"FLETCHING_HTTP=0.0.0.0:{ports['http']}" in dockerfile
+    assert f"FLETCHING_METRICS=0.0.0.0:{ports['metrics']}" in dockerfile
+    pod = document("StatefulSet")["spec"]["template"]
+    assert pod["metadata"]["annotations"]["prometheus.io/port"] == str(ports["metrics"])
+    for name in ("fletching", "fletching-pods"):
+        service = document("Service", name)["spec"]
+        assert service["selector"].items() <= pod["metadata"]["labels"].items()
+        assert all(ports[port["targetPort"]] == port["port"] for port in service["ports"])
+    stateful = document("StatefulSet")["spec"]
+    assert stateful["serviceName"] == "fletching-pods"
+    security = pod["spec"]["securityContext"]
+    assert f"USER {security['runAsUser']}:{security['runAsGroup']}" in dockerfile
+    assert security["runAsNonRoot"] is True
+    mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
+    assert f"FLETCHING_DATA_DIR={mounts['data']}" in dockerfile
+    assert container()["args"] == ["--config", mounts["config"] + "/fletching.yaml"]
+
+
+def test_probes_are_routes_of_the_server(server):
+    paths = server.get("/openapi.json").json["paths"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        action = container()[probe]["httpGet"]
+        assert action["path"] in paths
+        assert server.get(action["path"]).status == 200
+        assert action["port"] == "http"
+
+
+@pytest.mark.parametrize("which", ["kubernetes", "systemd"])
+def test_the_configuration_starts_a_server(make_server, tmp_path, which):
+    if which == "kubernetes":
+        text = document("ConfigMap")["data"]["fletching.yaml"]
+    else:
+        text = (DEPLOY / "systemd/fletching.yaml").read_text()
+    file = tmp_path / "fletching.yaml"
+    file.write_text(text)
+    server = make_server("--config", str(file), "--metrics", ":0")
+    assert server.alive()
+
+
+def test_the_pod_has_time_to_end_in():
+    """Grace of the pod is longer than the server takes at most, whatever it is told."""
+    seconds_max = re.search(
+        r"kShutdownSecondsMax = (\d+);", (ROOT / "src/server/wiring.cc").read_text()
+    )[1]
+    pod = document("StatefulSet")["spec"]["template"]["spec"]
+    unit = (DEPLOY / "systemd/fletching.service").read_text()
+    assert pod["terminationGracePeriodSeconds"] > int(seconds_max)
+    assert int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.M)[1]) > int(seconds_max)
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing: no systemd here")
+    text = (DEPLOY / "systemd/fletching.service").read_text()
+    # Whether the program is there is looked at, too; here it is not where a user puts it.
+    assert "ExecStart=/opt/fletching/bin/fletchingd --config" in text
+    unit = tmp_path / "fletching.service"
+    unit.write_text(text.replace("/opt/fletching/bin/fletchingd", "/bin/true"))
+    said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit)
+    assert "fletching.service" not in said, said
+    run("systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", unit)
+
+
+def test_flags_of_the_unit_are_flags_of_the_server():
+    from conftest import daemon_path
+
+    text = (DEPLOY / "systemd/fletching.service").read_text()
+    known = run(daemon_path(), "--help")
+    for flag in re.findall(r" (--[a-z-]+)", re.search(r"^ExecStart=(.*)$", text, re.M)[1]):
+        assert flag in known
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["in a folder", "abstract"])
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(make_server, tmp_path, hidden):
+    name = f"@{tmp_path}" if hidden else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("\0" + name[1:] if hidden else name)
+        listener.settimeout(30)
+        server = make_server(env={"NOTIFY_SOCKET": name})
+        assert listener.recv(100) == b"READY=1"
+        assert server.stop() == 0
+        assert listener.recv(100) == b"STOPPING=1"
+
+
+def test_a_listener_that_is_gone_keeps_nobody_from_serving(make_server, tmp_path):
+    for n, name in enumerate((str(tmp_path / "nobody"), "@", "x" * 200, "")):
+        assert make_server(env={"NOTIFY_SOCKET": name}, folder=f"data{n}").alive()
+
+
+def test_dashboard_and_documents_name_files_that_are_there():
+    for page in ("README.md", "docs/operations.md", "docs/runbook.md"):
+        text = (ROOT / page).read_text()
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert ((ROOT / page).parent / target).exists(), (page, target)
+    json.loads((DEPLOY / "grafana/fletching.json").read_text())
