@@ -136,6 +136,9 @@ Verdict S3Client::JudgeStatus(const HttpReply& reply) const {
   }
   // versitygw says the last with a 404.
   const bool is_unknown = error.code == "InvalidAccessKeyId" || error.code == "XAdminUserNotFound";
+  if (error.code == "ExpiredToken" && credentials_->Renew()) {
+    return Verdict::Retry(Unavailable("the S3 credentials have expired (" + said + ")"));
+  }
   if (is_unknown || error.code == "SignatureDoesNotMatch" || error.code == "InvalidToken" ||
       error.code == "ExpiredToken" || reply.status == 401) {
     const char* const which = error.code == "ExpiredToken" ? "have expired"
