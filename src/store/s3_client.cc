@@ -68,6 +68,8 @@ std::string S3Client::NameOf(const std::string& key) const {
 }
 
 Result<HttpRequest> S3Client::MakeRequest(const S3Call& call) {
+  // Without a key, a DELETE would be of the bucket.
+  if (call.key.empty() && !call.of_bucket) return InvalidArgument("the key is empty");
   ARROW_ASSIGN_OR_RAISE(const Credentials credentials, credentials_->Get());
   SignInput input{.method = call.method,
                   .host = place_.host,

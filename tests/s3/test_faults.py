@@ -247,6 +247,17 @@ def test_wrong_lengths_are_never_accepted(faulty, proxy, seeded, tmp_path, delta
     assert not (tmp_path / "second").exists()
 
 
+@pytest.mark.parametrize("words", [b"", b"Content-Length: 0\r\n", b"Content-Length: 5000\r\n"])
+def test_a_wrong_length_in_the_head_is_never_accepted(faulty, proxy, seeded, tmp_path, words):
+    client = faulty(**PART, deadline_ms=2_000)
+    make_large(client, seeded)
+    old = rb"(?i)Content-Length: [^\r]*\r\n"
+    proxy.plan("HEAD", rewrite=lambda head: re.sub(old, words, head), times=10_000)
+    with pytest.raises(Refused):
+        client.do("download", "large", tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
