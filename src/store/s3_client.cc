@@ -105,9 +105,11 @@ std::optional<Verdict> S3Client::Judge(const HttpOutcome& outcome) const {
       return Verdict::Fail(Unavailable("the answer is larger than any S3 would give"));
     case HttpTrouble::kTruncated:
       return Verdict::Retry(Unavailable("the answer ended too early: " + outcome.trouble_text));
-    case HttpTrouble::kConnection:
     case HttpTrouble::kStalled:
-      return Verdict::Retry(Unavailable("the connection failed: " + outcome.trouble_text));
+      return Verdict::Retry(Unavailable("the connection hangs: " + outcome.trouble_text));
+    case HttpTrouble::kConnection:
+      return Verdict::Retry(Unavailable("the connection failed: " + outcome.trouble_text +
+                                        "; check that the endpoint is right, up and reachable"));
   }
   const int status = outcome.reply.status;
   if (status >= 200 && status < 300) return std::nullopt;
