@@ -1,6 +1,6 @@
 # The licences of the libraries that end up inside the wheel, whose authors ask that the text goes
 # with the binary; as Debian ships them. Boost's licence and Arrow's (a package of its own) do not.
-foreach(package libcli11-dev libfmt-dev libspdlog-dev liburing-dev libxxhash-dev libyaml-cpp-dev
+foreach(package libcli11-dev libfmt-dev libpugixml-dev libspdlog-dev liburing-dev libxxhash-dev libyaml-cpp-dev
         prometheus-cpp-dev)
   set(notice "/usr/share/doc/${package}/copyright")
   if(EXISTS "${notice}")

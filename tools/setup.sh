@@ -2,7 +2,7 @@
 # Makes a machine ready, and does nothing where it is ready already.
 #
 #   tools/setup.sh build     compilers, libraries, .venv for building and for the demo
-#   tools/setup.sh dev       the same, and what tests and lint need
+#   tools/setup.sh dev       the same, and what tests and lint need, an S3 server among it
 #   tools/setup.sh fuzz      dev and clang with libFuzzer
 #   tools/setup.sh bench     dev and nginx, the yardstick of the HTTP benchmark
 #   tools/setup.sh torch     .venv-torch with PyTorch, five gigabytes, for its tests
@@ -18,8 +18,8 @@ packages=(
   g++ make cmake ninja-build ccache mold git curl ca-certificates pkg-config
   python3 python3-dev python3-venv
   libboost1.81-dev
-  libcli11-dev libfmt-dev libgtest-dev libspdlog-dev libssl-dev liburing-dev libxxhash-dev
-  libyaml-cpp-dev prometheus-cpp-dev
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libpugixml-dev libspdlog-dev libssl-dev
+  liburing-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev
 )
 requirements=requirements-build.txt
 venv=.venv
@@ -32,6 +32,10 @@ case "$level" in
   torch) requirements=requirements-torch.txt; venv=.venv-torch ;;
   *) echo "setup: do not know '$level'; see the top of tools/setup.sh" >&2; exit 2 ;;
 esac
+
+# Go builds the S3 server of the tests, once; any Go will do.
+if [[ $requirements == requirements-dev.txt ]] && ! command -v go >/dev/null &&
+  [[ ! -x /usr/local/go/bin/go ]]; then packages+=(golang-go); fi
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -110,8 +114,13 @@ install_path_file() {
   printf '%s\n' "$PWD/build/release/python" "$PWD/build/dev/python" >"$folder/fletching_build.pth"
 }
 
+install_s3_server() {
+  tools/versitygw.sh >/dev/null || say "there is no S3 server, so the tests of tests/s3 will fail"
+}
+
 started=$SECONDS
 [[ ${FLETCHING_SKIP_APT:-} == 1 ]] || install_packages
 install_wheels
 [[ $venv != .venv ]] || install_path_file
+[[ $requirements != requirements-dev.txt ]] || install_s3_server
 if ((SECONDS - started > 1)); then say "ready for '$level' after $((SECONDS - started)) s"; fi

@@ -1,7 +1,7 @@
 // The system's libcurl, loaded when the first S3 store is opened.
 //
 // Not linked, for two reasons. libparquet of the wheel exports the names of libcrypto, and a
-// libcurl on the link line would call that copy from its own OpenSSL (docs/decisions/0007). And the
+// libcurl on the link line would call that copy from its own OpenSSL (docs/decisions/0008). And the
 // system's libcurl brings its certificates and its security updates, which one inside our wheel
 // would not.
 #pragma once

@@ -15,26 +15,14 @@
 #include "base/ignore_error.h"
 #include "io/file.h"
 #include "io/posix_error.h"
+#include "store/folder_walk.h"
 #include "store/posix_io.h"
 
 namespace fletching::store {
 namespace {
 
-constexpr char kOwnPrefix[] = ".fletching-";
 constexpr std::chrono::milliseconds kLockPoll{2};
 constexpr size_t kCopyBytes = 8 << 20;
-
-ObjectInfo InfoOf(const std::string& key, const struct stat& facts) {
-  std::array<char, 80> etag{};
-  const int64_t changed_ns = int64_t{facts.st_mtim.tv_sec} * 1'000'000'000 + facts.st_mtim.tv_nsec;
-  std::snprintf(
-      etag.data(), etag.size(), "\"%llx-%llx-%llx\"", static_cast<unsigned long long>(facts.st_ino),
-      static_cast<unsigned long long>(facts.st_size), static_cast<unsigned long long>(changed_ns));
-  return {.key = key,
-          .size_bytes = static_cast<uint64_t>(facts.st_size),
-          .etag = etag.data(),
-          .modified_us = changed_ns / 1000};
-}
 
 Status Replaced(const std::string& path, const std::string& etag) {
   return MakeError(
@@ -55,14 +43,9 @@ Result<OpenObject> OpenForRead(const std::string& key, const std::string& path,
   struct stat facts;
   if (::fstat(file->get(), &facts) != 0) return io::ErrnoError("look at", path, errno);
   if (!S_ISREG(facts.st_mode)) return io::ErrnoError("open", path, ENOENT);
-  ObjectInfo info = InfoOf(key, facts);
+  ObjectInfo info = InfoOfFile(key, facts);
   if (!if_match.empty() && if_match != info.etag) return Replaced(path, if_match);
   return OpenObject{std::move(file), std::move(info)};
-}
-
-// "a/b" of a sorted listing comes after "a-b": a folder sorts as its name with the '/'.
-std::string SortName(const io::FolderEntry& entry) {
-  return entry.is_folder ? entry.name + "/" : entry.name;
 }
 
 }  // namespace
@@ -86,19 +69,19 @@ Result<std::string> FileStore::PathOf(const std::string& key) const {
   for (size_t begin = 0; fits && begin <= key.size();) {
     const size_t end = std::min(key.find('/', begin), key.size());
     const std::string_view part = std::string_view(key).substr(begin, end - begin);
-    fits = !part.empty() && part != "." && part != ".." && !part.starts_with(kOwnPrefix);
+    fits = !part.empty() && part != "." && part != ".." && !part.starts_with(kOwnNames);
     begin = end + 1;
   }
   if (!fits) {
     return InvalidArgument("'" + key + "' cannot be a key in " + url_ +
                            ": its parts between '/' may not be empty, '.', '..' or begin with " +
-                           kOwnPrefix);
+                           kOwnNames);
   }
   return folder_ + "/" + key;
 }
 
 Result<std::unique_ptr<FileStore::Lock>> FileStore::TakeLock(const CallOptions& call) const {
-  const std::string path = folder_ + "/" + kOwnPrefix + "lock";
+  const std::string path = folder_ + "/" + kOwnNames + "lock";
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) return io::ErrnoError("open", path, errno);
   auto lock = std::make_unique<Lock>(descriptor);
@@ -127,7 +110,7 @@ Result<ObjectInfo> FileStore::Head(const std::string& key, const CallOptions& /*
   struct stat facts;
   if (::stat(path.c_str(), &facts) != 0) return io::ErrnoError("look at", path, errno);
   if (!S_ISREG(facts.st_mode)) return io::ErrnoError("look at", path, ENOENT);
-  return InfoOf(key, facts);
+  return InfoOfFile(key, facts);
 }
 
 Result<ObjectBytes> FileStore::Get(const std::string& key, const GetOptions& options) {
@@ -184,7 +167,7 @@ Result<ObjectInfo> FileStore::GetToFile(const std::string& key, const std::strin
 
 Result<std::string> FileStore::WriteBeside(const std::string& path, ByteSpan bytes) const {
   ARROW_RETURN_NOT_OK(io::PosixFileSystem()->MakeFolder(FolderOf(path)));
-  std::string beside = FolderOf(path) + "/" + kOwnPrefix + std::to_string(::getpid()) + "-" +
+  std::string beside = FolderOf(path) + "/" + kOwnNames + std::to_string(::getpid()) + "-" +
                        std::to_string(std::random_device{}());
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<io::AppendFile> file,
                         io::PosixFileSystem()->Create(beside));
@@ -201,7 +184,7 @@ Result<std::string> FileStore::CopyBeside(const std::string& path, const std::st
   const OpenFile from(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
   if (from.get() < 0) return io::ErrnoError("open", source, errno);
   ARROW_RETURN_NOT_OK(io::PosixFileSystem()->MakeFolder(FolderOf(path)));
-  std::string beside = FolderOf(path) + "/" + kOwnPrefix + std::to_string(::getpid()) + "-" +
+  std::string beside = FolderOf(path) + "/" + kOwnNames + std::to_string(::getpid()) + "-" +
                        std::to_string(std::random_device{}());
   const auto copy = [&]() -> Status {
     const OpenFile to(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
@@ -300,80 +283,8 @@ Status FileStore::Delete(std::span<const std::string> keys, const CallOptions& c
   return Status::OK();
 }
 
-namespace {
-
-// One page of a walk through the folders in the order of keys.
-struct Walk {
-  std::string root;
-  std::string prefix;
-  std::string start_after;
-  bool shallow = false;
-  size_t entries_max = 0;
-  ObjectPage page = {};
-  std::string last = {};  // key or folder that was taken last
-  bool is_full = false;
-
-  bool TakeFolder(const std::string& name) {
-    // Everything below begins with `name`: nothing of it may be wanted.
-    const size_t common = std::min(name.size(), prefix.size());
-    if (name.compare(0, common, prefix, 0, common) != 0) return true;
-    const size_t seen = std::min(name.size(), start_after.size());
-    if (name.compare(0, seen, start_after, 0, seen) < 0) return true;
-    if (shallow && name.size() > prefix.size()) {
-      if (name <= start_after || start_after.starts_with(name)) return true;
-      return Take(name, [&] { page.folders.push_back(name); });
-    }
-    return false;
-  }
-
-  template <typename Add>
-  bool Take(const std::string& name, Add add) {
-    if (page.objects.size() + page.folders.size() == entries_max) {
-      is_full = true;
-      page.next_page = last;
-      return true;
-    }
-    add();
-    last = name;
-    return true;
-  }
-
-  Status Visit(const std::string& below) {
-    Result<std::vector<io::FolderEntry>> entries =
-        io::PosixFileSystem()->List(below.empty() ? root : root + "/" + below);
-    if (!entries.ok()) {
-      // Removed meanwhile, or the store has nothing yet.
-      return CodeOf(entries.status()) == ErrorCode::kNotFound ? Status::OK() : entries.status();
-    }
-    std::sort(entries->begin(), entries->end(),
-              [](const auto& a, const auto& b) { return SortName(a) < SortName(b); });
-    for (const io::FolderEntry& entry : *entries) {
-      if (is_full) return Status::OK();
-      if (entry.name.starts_with(kOwnPrefix)) continue;
-      const std::string name = below + SortName(entry);
-      if (entry.is_folder) {
-        if (!TakeFolder(name)) ARROW_RETURN_NOT_OK(Visit(name));
-        continue;
-      }
-      if (!name.starts_with(prefix) || name <= start_after) continue;
-      struct stat facts;
-      if (::stat((root + "/" + name).c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) continue;
-      Take(name, [&] { page.objects.push_back(InfoOf(name, facts)); });
-    }
-    return Status::OK();
-  }
-};
-
-}  // namespace
-
 Result<ObjectPage> FileStore::List(const std::string& prefix, const ListOptions& options) {
-  Walk walk{.root = folder_,
-            .prefix = prefix,
-            .start_after = std::max(options.start_after, options.page),
-            .shallow = options.shallow,
-            .entries_max = static_cast<size_t>(std::max(options.entries_max, 1))};
-  ARROW_RETURN_NOT_OK(walk.Visit(""));
-  return std::move(walk.page);
+  return ListFolder(folder_, prefix, options);
 }
 
 }  // namespace fletching::store

@@ -68,6 +68,8 @@ std::string S3Client::NameOf(const std::string& key) const {
 }
 
 Result<HttpRequest> S3Client::MakeRequest(const S3Call& call) {
+  // Without a key, a DELETE would be of the bucket.
+  if (call.key.empty() && !call.of_bucket) return InvalidArgument("the key is empty");
   ARROW_ASSIGN_OR_RAISE(const Credentials credentials, credentials_->Get());
   SignInput input{.method = call.method,
                   .host = place_.host,
@@ -103,9 +105,11 @@ std::optional<Verdict> S3Client::Judge(const HttpOutcome& outcome) const {
       return Verdict::Fail(Unavailable("the answer is larger than any S3 would give"));
     case HttpTrouble::kTruncated:
       return Verdict::Retry(Unavailable("the answer ended too early: " + outcome.trouble_text));
-    case HttpTrouble::kConnection:
     case HttpTrouble::kStalled:
-      return Verdict::Retry(Unavailable("the connection failed: " + outcome.trouble_text));
+      return Verdict::Retry(Unavailable("the connection hangs: " + outcome.trouble_text));
+    case HttpTrouble::kConnection:
+      return Verdict::Retry(Unavailable("the connection failed: " + outcome.trouble_text +
+                                        "; check that the endpoint is right, up and reachable"));
   }
   const int status = outcome.reply.status;
   if (status >= 200 && status < 300) return std::nullopt;
@@ -136,6 +140,9 @@ Verdict S3Client::JudgeStatus(const HttpReply& reply) const {
   }
   // versitygw says the last with a 404.
   const bool is_unknown = error.code == "InvalidAccessKeyId" || error.code == "XAdminUserNotFound";
+  if (error.code == "ExpiredToken" && credentials_->Renew()) {
+    return Verdict::Retry(Unavailable("the S3 credentials have expired (" + said + ")"));
+  }
   if (is_unknown || error.code == "SignatureDoesNotMatch" || error.code == "InvalidToken" ||
       error.code == "ExpiredToken" || reply.status == 401) {
     const char* const which = error.code == "ExpiredToken" ? "have expired"

@@ -17,6 +17,8 @@ class CredentialSource {
   // What to sign with now; temporary ones are renewed before they end.
   // Errors: kUnavailable saying where was looked.
   virtual Result<Credentials> Get() = 0;
+  // The store says that they have expired. True: the next Get may have others.
+  virtual bool Renew() { return false; }
 };
 
 // In this order: nobody, if anonymous; those of `options`; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY

@@ -54,6 +54,12 @@ class SdkChain final : public CredentialSource {
     return credentials_;
   }
 
+  bool Renew() override {
+    const std::lock_guard lock(mutex_);
+    credentials_ = {};
+    return true;
+  }
+
  private:
   std::mutex mutex_;
   std::optional<arrow::fs::S3Options> options_;

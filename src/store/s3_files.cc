@@ -32,6 +32,11 @@ Result<ObjectInfo> S3Store::GetToFile(const std::string& key, const std::string&
                                                     ": it was replaced: the object of etag " +
                                                     options.if_match + " is there no more");
   }
+  if (info.size_bytes == 0) {
+    // No part will show whether that is so.
+    ARROW_RETURN_NOT_OK(
+        Get(key, {.if_match = info.etag, .bytes_max = 0, .call = options.call}).status());
+  }
   const uint64_t chunk_bytes = client_->options().part_bytes;
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<PartialFile> file,
                         PartialFile::Open(path, info.size_bytes, chunk_bytes, info.etag));

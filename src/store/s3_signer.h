@@ -1,7 +1,7 @@
 // AWS Signature Version 4 for S3, in the Authorization header.
 //
 // Source of the formula: "Authenticating Requests: Using the Authorization Header (AWS Signature
-// Version 4)", Amazon S3 API Reference. libcurl's own signer is not used: see docs/decisions/0007.
+// Version 4)", Amazon S3 API Reference. libcurl's own signer is not used: see docs/decisions/0008.
 #pragma once
 
 #include <cstdint>

@@ -40,8 +40,9 @@ Result<ObjectInfo> S3Store::Head(const std::string& key, const CallOptions& call
             client_.get(), std::move(request),
             [&](const HttpReply& reply, ByteSpan) {
               if (!has_refused) info = InfoOf(key, reply);
-              if (!has_refused && info.etag.empty()) {
-                return Verdict::Retry(Unavailable("an answer without an etag"));
+              const bool is_whole = !reply.Header("content-length").empty() && !info.etag.empty();
+              if (!has_refused && !is_whole) {
+                return Verdict::Retry(Unavailable("an answer without length or etag"));
               }
               return Verdict::Done();
             },

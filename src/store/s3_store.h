@@ -38,8 +38,6 @@ class S3Store final : public ObjectStore {
   class ConditionalPut;
 
   S3Store(std::unique_ptr<S3Client> client);
-  // One GET that lands in `target` or in the bytes of the answer.
-  Result<ObjectBytes> GetOnce(const std::string& key, const GetOptions& options);
   Result<ObjectInfo> PutCall(S3Call call, const CallOptions& options);
   Result<ObjectInfo> PutParts(const std::string& key, const std::string& path, int descriptor,
                               uint64_t size_bytes, const CallOptions& call);

@@ -1,7 +1,7 @@
 // Shared libraries of the system, loaded when needed and kept apart from those of the wheel.
 //
 // libparquet exports 1,182 names of libcrypto. On a link line with it, whoever calls SHA256 or is
-// libcurl calls that copy, or half of each (seen: docs/decisions/0007). Loaded here, a library
+// libcurl calls that copy, or half of each (seen: docs/decisions/0008). Loaded here, a library
 // looks for names in itself and in what it needs before it looks at what the process has.
 #pragma once
 

@@ -238,6 +238,7 @@ int Main(int argc, char** argv) {
     Words words;
     std::istringstream stream(line);
     for (std::string word; std::getline(stream, word, '\t');) words.push_back(word);
+    if (line.ends_with('\t')) words.emplace_back();
     if (words.empty()) continue;
     if (words[0] == "stop_after") {  // of the next command
       stop_after_ms = std::stoll(words[1]);

@@ -247,6 +247,17 @@ def test_wrong_lengths_are_never_accepted(faulty, proxy, seeded, tmp_path, delta
     assert not (tmp_path / "second").exists()
 
 
+@pytest.mark.parametrize("words", [b"", b"Content-Length: 0\r\n", b"Content-Length: 5000\r\n"])
+def test_a_wrong_length_in_the_head_is_never_accepted(faulty, proxy, seeded, tmp_path, words):
+    client = faulty(**PART, deadline_ms=2_000)
+    make_large(client, seeded)
+    old = rb"(?i)Content-Length: [^\r]*\r\n"
+    proxy.plan("HEAD", rewrite=lambda head: re.sub(old, words, head), times=10_000)
+    with pytest.raises(Refused):
+        client.do("download", "large", tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -477,7 +488,7 @@ def test_answers_that_are_no_s3(faulty, proxy):
     refused("storage_full", client.put, "k", b"x")
 
 
-def test_the_environment_is_enough(s3_server, make_client, prefix, tmp_path):
+def test_the_environment_is_enough(s3_server, proxy, make_client, prefix, tmp_path):
     client = make_client(f"s3://{BUCKET}/{prefix}", env=s3_server.env)
     client.put("k", b"x")
     assert client.get("k") == b"x"
@@ -493,6 +504,16 @@ def test_the_environment_is_enough(s3_server, make_client, prefix, tmp_path):
     client = make_client(f"s3://{BUCKET}/{prefix}", env=env)
     assert client.get("k") == b"x"
     assert client.close() == 0
+    # Those of the chain are renewed when they expire; given ones cannot be.
+    expired = {"answer": 400, "answer_code": "ExpiredToken"}
+    env["AWS_ENDPOINT_URL"] = proxy.endpoint
+    client = make_client(f"s3://{BUCKET}/{prefix}", env=env)
+    proxy.plan("GET", times=2, **expired)
+    assert client.get("k") == b"x"
+    env = {**s3_server.env, "AWS_ENDPOINT_URL": proxy.endpoint}
+    client = make_client(f"s3://{BUCKET}/{prefix}", env=env)
+    proxy.plan("GET", **expired)
+    assert "have expired" in refused("unavailable", client.get, "k")
     client = make_client(f"s3://{BUCKET}/{prefix}", env={"AWS_ENDPOINT_URL": s3_server.endpoint})
     text = refused("unavailable", client.get, "k")
     assert "no S3 credentials found" in text and "AWS_ACCESS_KEY_ID" in text

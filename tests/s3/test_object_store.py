@@ -195,6 +195,18 @@ def test_arrow_reads_what_we_write(client, s3_server, prefix, seeded, tmp_path):
     assert (tmp_path / "target").read_bytes() == content
 
 
+def test_an_empty_key_is_refused(store):
+    store.put("k", b"x")
+    for what in (
+        lambda: store.do("delete", ""),
+        lambda: store.put("", b"x"),
+        lambda: store.head(""),
+        lambda: store.get(""),
+    ):
+        refused("invalid_argument", what)
+    assert store.keys() == ["k"]
+
+
 def test_keys_cannot_leave_the_folder(make_client, tmp_path):
     store = make_client(f"file://{tmp_path}/objects")
     for key in ("../x", "a/../../x", "/etc/x", "a//b", "a/", ".", "", ".fletching-lock"):
