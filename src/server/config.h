@@ -9,6 +9,7 @@
 
 #include "fletching/status.h"
 
+#include "api/flight/flight_server.h"
 #include "api/http/http_server.h"
 
 namespace fletching::server {
@@ -18,6 +19,8 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 struct ServerConfig {
   std::string data_dir = "fletching-data";
   http::HttpServerOptions http;
+  bool flight_on = true;
+  flight::FlightServerOptions flight;  // limits are those of `http`
   LogLevel log_level = LogLevel::kInfo;
   bool log_requests = false;
   // After a signal: how long readiness already fails while everything is still served, so that

@@ -13,9 +13,11 @@
 #include "api/http/http_message.h"
 #include "api/schema_json.h"
 
-namespace fletching::http {
-
+namespace fletching::api {
 class DecodeBudget;
+}
+
+namespace fletching::http {
 
 struct HandlerOptions {
   api::SchemaEcho schema_echo = api::SchemaEcho::kCreated;
@@ -29,7 +31,7 @@ struct HandlerContext {
   HandlerOptions options;
   const std::atomic<bool>* draining = nullptr;   // readiness fails
   const std::atomic<bool>* cancelled = nullptr;  // long writes give up
-  DecodeBudget* decode_budget = nullptr;         // of writes
+  api::DecodeBudget* decode_budget = nullptr;         // of writes
 };
 
 Result<HttpResponse> HandleHealth(const HandlerContext& context, const HttpRequest& request);

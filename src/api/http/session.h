@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "api/http/body_spool.h"
-#include "api/http/decode_budget.h"
+#include "api/decode_budget.h"
 #include "api/http/handlers.h"
 #include "api/http/worker_pool.h"
 
@@ -43,7 +43,7 @@ struct RequestEvent {
 // What all connections of a server share. Lifetime: longer than every IoThread.
 struct ServerShared {
   // Enough for three of the largest pieces and dozens of small bodies.
-  DecodeBudget decode_budget{int64_t{1} << 30};
+  api::DecodeBudget decode_budget{int64_t{1} << 30};
   HandlerContext context;
   SessionLimits limits;
   SpoolLimits spool;
