@@ -32,7 +32,7 @@ ROOMS = {
     # ---- the public face ----
     "api": {"face", "ingest", "base"},
     "api/http": {"face", "api", "base"},
-    "api/flight": {"face", "api", "base"},
+    "api/flight": {"face", "api", "ingest", "base"},
     "client": {"api", "ingest", "base"},
     "server": {"*"},
     "python/src": {"face", "client", "api", "base"},

@@ -18,7 +18,10 @@ constexpr auto kCutMs = std::chrono::milliseconds(100);
 class CountedCall final : public arrow::flight::ServerMiddleware {
  public:
   explicit CountedCall(ServiceState* state) : state_(state) {}
-  ~CountedCall() override { state_->calls.fetch_sub(1); }
+  ~CountedCall() override {
+    GuardStreamsOfThisThread(nullptr);
+    state_->calls.fetch_sub(1);
+  }
   CountedCall(const CountedCall&) = delete;
   CountedCall& operator=(const CountedCall&) = delete;
 
@@ -48,6 +51,8 @@ class Gate final : public arrow::flight::ServerMiddlewareFactory {
       context.AddTrailer("fletching-error", std::string(CodeName(CodeOf(refused))));
       return ToFlightStatus(refused);
     }
+    // The thread of the call from its first byte to its last.
+    GuardStreamsOfThisThread(&state_->stream_limits);
     *middleware = std::move(counted);
     return Status::OK();
   }
@@ -74,6 +79,10 @@ Result<std::unique_ptr<FlightServer>> FlightServer::Start(Engine* engine,
   auto impl = std::make_unique<Impl>();
   impl->state.engine = engine;
   impl->state.options = options;
+  impl->state.stream_limits = {options.batch_bytes_max, &impl->state.decode_budget};
+  if (!StreamGuardIsLinked()) {
+    return MakeError(ErrorCode::kInternal, "Arrow Flight would decode streams without limits here");
+  }
   const bool six = options.host.find(':') != std::string::npos;
   const std::string host = six ? "[" + options.host + "]" : options.host;
   auto location = arrow::flight::Location::ForGrpcTcp(host, options.port);

@@ -19,6 +19,7 @@
 
 #include "api/decode_budget.h"
 #include "api/flight/flight_server.h"
+#include "api/flight/stream_guard.h"
 
 namespace arrow::flight {
 class FlightMessageReader;
@@ -35,6 +36,7 @@ struct ServiceState {
   FlightServerOptions options;
   // Enough for three of the largest batches and dozens of small ones.
   api::DecodeBudget decode_budget{int64_t{1} << 30};
+  StreamLimits stream_limits;
   std::atomic<bool> stopping = false;   // exchanges end after the answer they are at
   std::atomic<bool> cancelled = false;  // long writes give up
   std::atomic<int64_t> calls = 0;
