@@ -101,8 +101,8 @@ class MessageBytes final : public arrow::io::InputStream {
     StoreAs(frame.data() + 4, metadata_bytes);
     parts_[0] = arrow::Buffer::FromString(std::move(frame));
     const bool unfolds = ingest::IsCompressed({parts_[1]->data(), metadata_bytes});
-    share_.emplace(limits_.decode_budget, unfolds ? limits_.batch_bytes_max
-                                                  : std::max(kShareBytesMin, body_bytes));
+    share_.emplace(limits_.decode_budget,
+                   unfolds ? limits_.batch_bytes_max : std::max(kShareBytesMin, body_bytes));
     return Status::OK();
   }
 
