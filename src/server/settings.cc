@@ -145,7 +145,7 @@ constexpr auto kSettings = std::to_array<Setting>({
      ReadCount<IoThreads, 0, 256>, ShowCount<IoThreads>},
     {"http.write_threads", "N", "Writes under way at a time; they share their syncs",
      ReadCount<WriteThreads, 1, 1024>, ShowCount<WriteThreads>},
-    {"flight.listen", "HOST:PORT", "Address of the Arrow Flight door, as above; off: there is none",
+    {"flight.listen", "HOST:PORT", "Address of the Flight door; off: there is none",
      ReadFlight, ShowFlight},
     {"limits.body", "SIZE", "Longest body of a write", ReadSize<BodyBytes>, ShowSize<BodyBytes>},
     {"limits.json_body", "SIZE", "Longest JSON body of a write; it is decoded whole",

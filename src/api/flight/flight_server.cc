@@ -104,6 +104,8 @@ Result<std::unique_ptr<FlightServer>> FlightServer::Start(Engine* engine,
 
 const std::string& FlightServer::address() const { return impl_->address; }
 
+int64_t FlightServer::call_count() const { return impl_->state.calls.load(); }
+
 bool FlightServer::Stop(int64_t grace_ms) {
   using std::chrono::steady_clock;
   if (!std::exchange(impl_->running, false)) return true;

@@ -46,6 +46,7 @@ class FlightServer {
   ~FlightServer();
 
   const std::string& address() const;  // "127.0.0.1:8081", with the port in use
+  int64_t call_count() const;          // in flight
 
   // Refuses new calls, waits for those under way, then cuts what is left. Exchanges that wait for
   // their client are not under way. Once. True when nothing had to be cut.

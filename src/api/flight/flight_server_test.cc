@@ -172,6 +172,7 @@ TEST_F(FlightServerTest, CutsWhatDoesNotEnd) {
   const auto rows = Rows({"late"}, {1});
   auto put = *client_->DoPut(af::FlightDescriptor::Path({"t"}), rows->schema());
   ASSERT_TRUE(put.writer->WriteRecordBatch(*rows).ok());
+  while (server_->call_count() == 0) std::this_thread::yield();
   server_->Stop(50);
   EXPECT_FALSE(put.writer->Close().ok());
   EXPECT_EQ(engine_->GetTable("t")->version, 1u);
