@@ -5,7 +5,6 @@
 
 #include "arrow/array/util.h"
 #include "arrow/flight/server.h"
-#include "arrow/ipc/options.h"
 #include "arrow/record_batch.h"
 #include "arrow/type.h"
 #include "arrow/util/key_value_metadata.h"

@@ -31,7 +31,7 @@ struct HandlerContext {
   HandlerOptions options;
   const std::atomic<bool>* draining = nullptr;   // readiness fails
   const std::atomic<bool>* cancelled = nullptr;  // long writes give up
-  api::DecodeBudget* decode_budget = nullptr;         // of writes
+  api::DecodeBudget* decode_budget = nullptr;    // of writes
 };
 
 Result<HttpResponse> HandleHealth(const HandlerContext& context, const HttpRequest& request);

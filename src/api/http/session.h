@@ -11,8 +11,8 @@
 #include <memory>
 #include <string_view>
 
-#include "api/http/body_spool.h"
 #include "api/decode_budget.h"
+#include "api/http/body_spool.h"
 #include "api/http/handlers.h"
 #include "api/http/worker_pool.h"
 
