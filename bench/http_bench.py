@@ -72,6 +72,7 @@ def fletchingd(folder: Path, cpus: set[int] | None):
     """Yields the port of a server over `folder`, kept on `cpus`."""
     program = os.environ.get("FLETCHINGD", "build/release/bin/fletchingd")
     command = [program, "--data-dir", str(folder), "--http", "127.0.0.1:0"]
+    command += ["--flight", "off"]
     pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
     server = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=pin

@@ -26,6 +26,7 @@ class Server:
         if not Path(program).exists():
             raise SystemExit(f"{program} is not there; run `make demo`, which builds it")
         command = [program, "--data-dir", str(folder), "--http", "127.0.0.1:0"]
+        command += ["--flight", "off"]
         self.log = folder.with_suffix(".log").open("w+")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = self.process.stdout.readline()  # one line, for programs: where it listens

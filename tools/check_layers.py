@@ -35,6 +35,7 @@ ROOMS = {
     "remote": {"face", "store", "format", "io", "base"},
     "api": {"face", "ingest", "base"},
     "api/http": {"face", "api", "base"},
+    "api/flight": {"face", "api", "ingest", "base"},
     "client": {"api", "ingest", "base"},
     "server": {"*"},
     "python/src": {"face", "client", "api", "base"},
@@ -74,7 +75,7 @@ ADDRESSES = [
     Address(r"pugixml", ("src/store/s3_answer.cc",), 1),
     Address(r"boost/json", ("src/api/*.cc", "src/api/http/*.cc", "src/ingest/json_source.cc"), 4),
     Address(r"boost/url", ("src/api/*.cc", "src/api/http/*.cc"), 2),
-    Address(r"arrow/flight/", ("src/api/flight/*.cc",), 2),
+    Address(r"arrow/flight/", ("src/api/flight/*.cc",), 3),
     Address(r"parquet/", ("src/ingest/*.cc",), 4),
     Address(
         r"arrow/ipc/", ("src/ingest/*.cc", "src/api/*.cc", "src/client/*.cc", "src/table/*.cc"), 5

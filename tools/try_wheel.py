@@ -65,7 +65,7 @@ class Trial:
 
     def server(self) -> None:
         command = [self.bin / "fletching", "serve", "--data-dir", "features"]
-        command += ["--http", "127.0.0.1:0"]
+        command += ["--http", "127.0.0.1:0", "--flight", "127.0.0.1:0"]
         errors = self.folder / "server.log"
         with errors.open("w") as log:
             process = subprocess.Popen(

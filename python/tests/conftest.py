@@ -50,6 +50,7 @@ class Http:
 def serving(folder):
     """Runs fletchingd over `folder`; yields Http."""
     command = [SERVER, "--data-dir", str(folder), "--http", "127.0.0.1:0"]
+    command += ["--flight", "127.0.0.1:0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline()

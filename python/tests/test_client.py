@@ -167,7 +167,7 @@ def test_tries_again_while_a_server_comes_back(serve, tmp_path):
     started = threading.Event()
 
     def serve_again():
-        command = [os.environ["FLETCHINGD"], "--data-dir", str(tmp_path)]
+        command = [os.environ["FLETCHINGD"], "--data-dir", str(tmp_path), "--flight", "off"]
         time.sleep(0.5)
         server = subprocess.Popen(
             [*command, "--http", f"127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True
@@ -455,6 +455,7 @@ def test_a_write_that_its_source_ends_stores_nothing(client):
 def crowded(serve_tmp):
     """A server that has room for one request at a time."""
     command = [os.environ["FLETCHINGD"], "--data-dir", str(serve_tmp), "--http", "127.0.0.1:0"]
+    command += ["--flight", "off"]
     return subprocess.Popen([*command, "--limits-requests", "1"], stdout=subprocess.PIPE, text=True)
 
 

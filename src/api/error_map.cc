@@ -7,6 +7,7 @@
 namespace fletching::api {
 namespace {
 
+// Arrow's Flight server knows no DATA_LOSS and no RESOURCE_EXHAUSTED; the trailer tells them apart.
 constexpr std::array<ErrorAnswer, 14> kAnswers = {{
     {ErrorCode::kInvalidArgument, 400, "INVALID_ARGUMENT", "ValueError"},
     {ErrorCode::kSchemaMismatch, 400, "INVALID_ARGUMENT", "TypeError"},
@@ -19,8 +20,8 @@ constexpr std::array<ErrorAnswer, 14> kAnswers = {{
     {ErrorCode::kDeadline, 504, "DEADLINE_EXCEEDED", "TimeoutError"},
     {ErrorCode::kBusy, 503, "UNAVAILABLE", "BusyError"},
     {ErrorCode::kUnavailable, 503, "UNAVAILABLE", "OSError"},
-    {ErrorCode::kCorruption, 500, "DATA_LOSS", "CorruptionError"},
-    {ErrorCode::kStorageFull, 507, "RESOURCE_EXHAUSTED", "OSError"},
+    {ErrorCode::kCorruption, 500, "INTERNAL", "CorruptionError"},
+    {ErrorCode::kStorageFull, 507, "INTERNAL", "OSError"},
     {ErrorCode::kLocked, 503, "UNAVAILABLE", "LockedError"},
     {ErrorCode::kInternal, 500, "INTERNAL", "RuntimeError"},
 }};

@@ -16,12 +16,6 @@
 namespace fletching::api {
 namespace {
 
-// The start of every answer of one shape.
-struct StreamHead {
-  std::shared_ptr<arrow::Schema> schema;  // with _idx, if it is sparse
-  std::shared_ptr<arrow::Buffer> message;
-};
-
 constexpr size_t kKeptHeads = 8;
 constexpr std::array<uint8_t, 8> kEndOfStream = {0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0};
 
@@ -30,7 +24,7 @@ bool Alike(const arrow::Field& a, const arrow::Field& b) {
          (a.type() == b.type() || a.type()->Equals(*b.type()));
 }
 
-bool Fits(const StreamHead& head, const arrow::Schema& values, bool sparse) {
+bool Fits(const AnswerHead& head, const arrow::Schema& values, bool sparse) {
   const int first = sparse ? 1 : 0;
   if (head.schema == nullptr || head.schema->num_fields() != values.num_fields() + first) {
     return false;
@@ -45,41 +39,44 @@ bool Fits(const StreamHead& head, const arrow::Schema& values, bool sparse) {
   return true;
 }
 
-Result<StreamHead> MakeHead(const arrow::Schema& values, bool sparse) {
+Result<AnswerHead> MakeHead(const arrow::Schema& values, bool sparse) {
   arrow::FieldVector fields;
   if (sparse) fields.push_back(arrow::field(std::string(kIndexColumn), arrow::uint32(), false));
   fields.insert(fields.end(), values.fields().begin(), values.fields().end());
-  StreamHead head;
+  AnswerHead head;
   head.schema = arrow::schema(std::move(fields));
   ARROW_ASSIGN_OR_RAISE(head.message, arrow::ipc::SerializeSchema(*head.schema));
   return head;
 }
 
-Result<StreamHead> HeadOf(const arrow::Schema& values, bool sparse) {
-  thread_local std::array<StreamHead, kKeptHeads> kept;
+}  // namespace
+
+Result<AnswerHead> AnswerHeadOf(const arrow::Schema& values, bool sparse) {
+  thread_local std::array<AnswerHead, kKeptHeads> kept;
   thread_local size_t next = 0;
-  for (const StreamHead& head : kept) {
+  for (const AnswerHead& head : kept) {
     if (Fits(head, values, sparse)) return head;
   }
-  ARROW_ASSIGN_OR_RAISE(StreamHead head, MakeHead(values, sparse));
+  ARROW_ASSIGN_OR_RAISE(AnswerHead head, MakeHead(values, sparse));
   kept[next++ % kKeptHeads] = head;
   return head;
 }
 
-}  // namespace
+std::shared_ptr<arrow::RecordBatch> WholeAnswer(const std::shared_ptr<arrow::RecordBatch>& batch,
+                                                const std::shared_ptr<arrow::Array>& positions,
+                                                const AnswerHead& head) {
+  if (positions == nullptr) return batch;
+  arrow::ArrayDataVector columns = {positions->data()};
+  columns.insert(columns.end(), batch->column_data().begin(), batch->column_data().end());
+  return arrow::RecordBatch::Make(head.schema, batch->num_rows(), std::move(columns));
+}
 
 Result<std::shared_ptr<arrow::Buffer>> WriteIpcStream(
-    const arrow::RecordBatch& batch, const std::shared_ptr<arrow::Array>& positions) {
-  const bool sparse = positions != nullptr;
-  ARROW_ASSIGN_OR_RAISE(const StreamHead head, HeadOf(*batch.schema(), sparse));
-  std::shared_ptr<arrow::RecordBatch> whole;
-  const arrow::RecordBatch* answer = &batch;
-  if (sparse) {
-    arrow::ArrayDataVector columns = {positions->data()};
-    columns.insert(columns.end(), batch.column_data().begin(), batch.column_data().end());
-    whole = arrow::RecordBatch::Make(head.schema, batch.num_rows(), std::move(columns));
-    answer = whole.get();
-  }
+    const std::shared_ptr<arrow::RecordBatch>& batch,
+    const std::shared_ptr<arrow::Array>& positions) {
+  ARROW_ASSIGN_OR_RAISE(const AnswerHead head,
+                        AnswerHeadOf(*batch->schema(), positions != nullptr));
+  const auto answer = WholeAnswer(batch, positions, head);
   const arrow::ipc::IpcWriteOptions options;
   arrow::ipc::IpcPayload payload;
   ARROW_RETURN_NOT_OK(arrow::ipc::GetRecordBatchPayload(*answer, options, &payload));

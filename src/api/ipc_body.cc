@@ -36,7 +36,7 @@ Result<std::vector<std::string>> ParseColumnList(const std::string& json) {
   return names;
 }
 
-Status ParseMetadata(const arrow::Schema& stream, IpcKeysRequest* request) {
+Status ParseMetadata(const arrow::Schema& stream, KeyStream* request) {
   if (stream.metadata() == nullptr) return Status::OK();
   const arrow::KeyValueMetadata& metadata = *stream.metadata();
   if (const int at = metadata.FindKey("columns"); at >= 0) {
@@ -131,25 +131,41 @@ Result<KeyArrays> Join(std::vector<arrow::ArrayVector> pieces, const arrow::Sche
 
 }  // namespace
 
+Result<KeyStream> ParseKeySchema(const arrow::Schema& stream, const TableSchema& schema) {
+  KeyStream parsed;
+  ARROW_RETURN_NOT_OK(ParseMetadata(stream, &parsed));
+  ARROW_ASSIGN_OR_RAISE(parsed.places, FindKeyColumns(stream, schema));
+  return parsed;
+}
+
+Result<KeyArrays> KeysOfBatch(const arrow::RecordBatch& batch, const KeyStream& stream) {
+  ARROW_RETURN_NOT_OK(CheckBatch(batch));
+  KeyArrays keys;
+  for (const int place : stream.places) keys.push_back(batch.column(place));
+  return keys;
+}
+
 Result<IpcKeysRequest> ParseIpcKeys(const Body& body, const TableSchema& schema) {
   // Keys that are not compressed stay where they are; compressed ones are worth this much.
   const int64_t piece_bytes_max = std::max(kUnfoldedBytesMin, 4 * body.size_bytes);
   ARROW_ASSIGN_OR_RAISE(auto reader,
                         ingest::OpenIpcStream(body.Open(), {.piece_bytes_max = piece_bytes_max}));
   const arrow::Schema& stream = *reader->schema();
-  IpcKeysRequest request;
-  ARROW_RETURN_NOT_OK(ParseMetadata(stream, &request));
-  ARROW_ASSIGN_OR_RAISE(const std::vector<int> places, FindKeyColumns(stream, schema));
-  std::vector<arrow::ArrayVector> pieces(places.size());
+  ARROW_ASSIGN_OR_RAISE(KeyStream header, ParseKeySchema(stream, schema));
+  std::vector<arrow::ArrayVector> pieces(header.places.size());
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(reader->ReadNext(&batch));
     if (batch == nullptr) break;
-    ARROW_RETURN_NOT_OK(CheckBatch(*batch));
+    ARROW_ASSIGN_OR_RAISE(KeyArrays keys, KeysOfBatch(*batch, header));
     if (batch->num_rows() == 0) continue;
-    for (size_t i = 0; i < places.size(); ++i) pieces[i].push_back(batch->column(places[i]));
+    for (size_t i = 0; i < keys.size(); ++i) pieces[i].push_back(std::move(keys[i]));
   }
-  ARROW_ASSIGN_OR_RAISE(request.keys, Join(std::move(pieces), stream, places));
+  IpcKeysRequest request;
+  ARROW_ASSIGN_OR_RAISE(request.keys, Join(std::move(pieces), stream, header.places));
+  request.columns = std::move(header.columns);
+  request.all_columns = header.all_columns;
+  request.event_time_us = header.event_time_us;
   return request;
 }
 

@@ -130,7 +130,7 @@ TEST(IpcBody, WritesWhatArrowReads) {
                                               {Texts({"x", "y"})});
   for (const bool sparse : {false, true}) {
     const std::shared_ptr<arrow::Array> positions = sparse ? *places.Finish() : nullptr;
-    const auto bytes = WriteIpcStream(*batch, positions);
+    const auto bytes = WriteIpcStream(batch, positions);
     ASSERT_TRUE(bytes.ok()) << bytes.status();
     auto source = std::make_shared<arrow::io::BufferReader>(*bytes);
     const auto back = *(*arrow::ipc::RecordBatchStreamReader::Open(source))->ToRecordBatches();

@@ -72,7 +72,8 @@ class KeysHandler final : public JsonEvents {
     if (skip_depth_ > 0) return true;
     if (at_ == At::kKeyMap) return StartKeyColumn(name);
     if (name == "keys") return Member(At::kKeys, &has_keys);
-    if (name == "columns" && what_ == KeysBody::kFetch) return Member(At::kColumns, &has_columns_);
+    if (name == "columns" && what_ != KeysBody::kDelete) return Member(At::kColumns, &has_columns_);
+    if (name == "table" && what_ == KeysBody::kTicket) return Member(At::kTable, &has_table);
     if (name == "event_time" && what_ == KeysBody::kDelete) {
       return Member(At::kEventTime, &has_event_time_);
     }
@@ -83,6 +84,11 @@ class KeysHandler final : public JsonEvents {
 
   bool OnString(std::string_view text) override {
     if (Skipped()) return true;
+    if (at_ == At::kTable) {
+      request.table = text;
+      at_ = At::kMember;
+      return true;
+    }
     if (at_ == At::kColumnNames) {
       request.columns->emplace_back(text);
       return true;
@@ -136,6 +142,7 @@ class KeysHandler final : public JsonEvents {
 
   JsonKeysRequest request;
   bool has_keys = false;
+  bool has_table = false;
   std::string unknown;  // first member that is not known
 
  private:
@@ -150,6 +157,7 @@ class KeysHandler final : public JsonEvents {
     kColumns,      // value of "columns" comes next
     kColumnNames,  // inside it
     kEventTime,    // value of "event_time" comes next
+    kTable,        // value of "table" comes next
     kSkip,         // value of an unknown member comes next
     kEnd,
   };
@@ -224,6 +232,8 @@ class KeysHandler final : public JsonEvents {
         return "columns";
       case At::kEventTime:
         return "event_time";
+      case At::kTable:
+        return "table";
       default:
         return "the body";
     }
@@ -246,6 +256,9 @@ class KeysHandler final : public JsonEvents {
         break;
       case At::kEventTime:
         text += "; it must be microseconds since 1970-01-01 UTC";
+        break;
+      case At::kTable:
+        text += "; it must be the table's name";
         break;
       case At::kStart:
         text += "; it must be an object";
@@ -282,7 +295,10 @@ Result<JsonKeysRequest> ParseKeysRequest(std::string_view body, KeysBody what) {
   if (request.form == KeysForm::kMap && !handler.unknown.empty()) {
     return InvalidArgument("member '" + handler.unknown + "' of the body is not known");
   }
-  if (what == KeysBody::kFetch && !request.columns.has_value()) {
+  if (what == KeysBody::kTicket && !handler.has_table) {
+    return InvalidArgument("the ticket has no member 'table'");
+  }
+  if (what != KeysBody::kDelete && !request.columns.has_value()) {
     return InvalidArgument("the body has no member 'columns'");
   }
   return std::move(request);

@@ -1,4 +1,4 @@
-// The JSON body of a fetch or delete -> keys and column names. Stage: parse.
+// The JSON body of a fetch or delete, or a Flight ticket -> keys and column names. Stage: parse.
 //
 // Two forms of keys, and the form decides the shape of the answer (docs/protocol.md):
 //   {"keys": ["a", "b"], ...}                    list: one utf8 key column; dense answer
@@ -41,9 +41,11 @@ struct JsonKeysRequest {
   std::vector<JsonKeyColumn> keys;                  // one in the list form
   std::optional<std::vector<std::string>> columns;  // absent when the body has none
   std::optional<int64_t> event_time_us;             // of a delete
+  std::string table;                                // of a ticket
 };
 
-enum class KeysBody : uint8_t { kFetch, kDelete };
+// kTicket: a fetch that names its table, as Flight sends it.
+enum class KeysBody : uint8_t { kFetch, kDelete, kTicket };
 
 // Errors: kInvalidArgument naming the member and position: not JSON, keys missing, null or nested
 // keys, strings and numbers mixed, unknown members (map form only; the list form ignores them).

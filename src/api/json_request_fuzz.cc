@@ -1,5 +1,5 @@
-// JSON bodies of fetches, deletes and schemas: any bytes end in an answer, never in a crash, and
-// what was taken makes valid arrays.
+// JSON bodies of fetches, deletes and schemas, tickets: any bytes end in an answer, never in a
+// crash, and what was taken makes valid arrays.
 #include "api/json_request.h"
 
 #include <cstdint>
@@ -45,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   const std::string_view text(reinterpret_cast<const char*>(data), bytes);
   Keys(text, fletching::api::KeysBody::kFetch);
   Keys(text, fletching::api::KeysBody::kDelete);
+  Keys(text, fletching::api::KeysBody::kTicket);
   const auto schema = fletching::api::ParseSchemaJson(text);
   if (schema.status.ok()) {
     // What was taken is shown in a form that is taken again, and then shown alike.

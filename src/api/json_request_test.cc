@@ -164,6 +164,26 @@ TEST(JsonRequest, ReadsDeletes) {
   EXPECT_FALSE(ParseKeysRequest(R"({"keys": ["a"], "event_time": 1.5})", KeysBody::kDelete).ok());
 }
 
+TEST(JsonRequest, ReadsTickets) {
+  const auto ticket = ParseKeysRequest(
+      R"({"columns": ["score"], "table": "docs", "keys": {"id": ["a"]}})", KeysBody::kTicket);
+  ASSERT_TRUE(ticket.ok()) << ticket.status();
+  EXPECT_EQ(ticket->table, "docs");
+  EXPECT_EQ(ticket->keys[0].text, "a");
+  const auto why = [](std::string_view text) {
+    return ParseKeysRequest(text, KeysBody::kTicket).status().message();
+  };
+  EXPECT_EQ(why(R"({"keys": ["a"], "columns": []})"), "the ticket has no member 'table'");
+  EXPECT_EQ(why(R"({"table": 1, "keys": ["a"], "columns": []})"),
+            "table is a number; it must be the table's name");
+  EXPECT_EQ(why(R"({"table": "t", "table": "u", "keys": ["a"], "columns": []})"),
+            "a member of the body occurs twice");
+  // A body of HTTP says its table in the path.
+  EXPECT_FALSE(
+      ParseKeysRequest(R"({"table": "t", "keys": {"id": []}, "columns": []})", KeysBody::kFetch)
+          .ok());
+}
+
 TEST(JsonRequest, RefusesEveryPrefixOfAGoodBody) {
   const std::string body = R"({"keys": {"user": ["a\u00e9"], "item": [12]}, "columns": ["score"]})";
   for (size_t length = 0; length < body.size(); ++length) {

@@ -21,6 +21,32 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJson(const Body& body,
 
 }  // namespace
 
+WriteRequest WriteTo(std::string table) {
+  WriteRequest write;
+  write.table = std::move(table);
+  write.ignore_extra_columns = true;
+  return write;
+}
+
+Result<bool> TakeWriteOption(std::string_view name, std::string_view value, WriteRequest* write) {
+  const std::string shown = "'" + std::string(value.substr(0, 64)) + "'";
+  if (name == "mode") {
+    if (value != "replace" && value != "patch") {
+      return InvalidArgument("mode is 'replace' or 'patch', not " + shown);
+    }
+    write->mode = value == "patch" ? WriteMode::kPatch : WriteMode::kReplace;
+    return true;
+  }
+  if (name == "extra_columns") {
+    if (value != "ignore" && value != "error") {
+      return InvalidArgument("extra_columns is 'ignore' or 'error', not " + shown);
+    }
+    write->ignore_extra_columns = value == "ignore";
+    return true;
+  }
+  return false;
+}
+
 Result<std::shared_ptr<arrow::RecordBatchReader>> OpenWriteBody(const Body& body, BodyFormat format,
                                                                 const TableSchema& schema,
                                                                 int64_t piece_bytes_max) {

@@ -25,7 +25,7 @@ std::shared_ptr<arrow::Buffer> Answer(const std::vector<float>& values,
   const auto schema = arrow::schema({arrow::field("f", arrow::float32())});
   const auto batch = arrow::RecordBatch::Make(schema, static_cast<int64_t>(values.size()),
                                               {ArrayOf<arrow::FloatBuilder>(values)});
-  return *api::WriteIpcStream(*batch, ArrayOf<arrow::UInt32Builder>(positions));
+  return *api::WriteIpcStream(batch, ArrayOf<arrow::UInt32Builder>(positions));
 }
 
 TEST(RowsBody, PointsIntoTheAnswerWhenEveryKeyWasFound) {

@@ -22,7 +22,11 @@ constexpr size_t kFieldChildren = 5;
 constexpr size_t kFieldCustomMetadata = 6;
 constexpr size_t kTimestampZone = 1;
 constexpr size_t kUnionTypeIds = 1;
+constexpr size_t kDictionaryData = 1;
+constexpr size_t kBatchCompression = 3;
 constexpr uint8_t kHeaderIsSchema = 1;
+constexpr uint8_t kHeaderIsDictionary = 2;
+constexpr uint8_t kHeaderIsBatch = 3;
 constexpr uint8_t kTypeIsTimestamp = 10;
 constexpr uint8_t kTypeIsUnion = 14;
 
@@ -42,6 +46,19 @@ class Walker {
     if (schema == 0) return Status::OK();
     ARROW_RETURN_NOT_OK(AddPairs(schema, kSchemaCustomMetadata));
     return AddFields(schema, kSchemaFields, 0);
+  }
+
+  Result<bool> FindCompression() {
+    ARROW_ASSIGN_OR_RAISE(const size_t message, Follow(0));
+    ARROW_ASSIGN_OR_RAISE(const uint8_t kind, ByteAt(message, kMessageHeaderType));
+    if (kind != kHeaderIsDictionary && kind != kHeaderIsBatch) return false;
+    ARROW_ASSIGN_OR_RAISE(size_t batch, Child(message, kMessageHeader));
+    if (batch != 0 && kind == kHeaderIsDictionary) {
+      ARROW_ASSIGN_OR_RAISE(batch, Child(batch, kDictionaryData));
+    }
+    if (batch == 0) return false;
+    ARROW_ASSIGN_OR_RAISE(const size_t compression, Child(batch, kBatchCompression));
+    return compression != 0;
   }
 
  private:
@@ -155,6 +172,10 @@ class Walker {
 
 Status CheckIpcMetadata(ByteSpan metadata, const DecodeLimits& limits) {
   return Walker(metadata, limits).CheckMessage();
+}
+
+bool IsCompressed(ByteSpan metadata) {
+  return Walker(metadata, DecodeLimits()).FindCompression().ValueOr(true);
 }
 
 }  // namespace fletching::ingest

@@ -17,4 +17,8 @@ namespace fletching::ingest {
 // Errors: kTooLarge, kInvalidArgument (a reference that leaves the message).
 Status CheckIpcMetadata(ByteSpan metadata, const DecodeLimits& limits);
 
+// Whether the buffers of a RecordBatch or DictionaryBatch message are compressed, so that it may
+// unfold to more than its body. False for what is no such message.
+bool IsCompressed(ByteSpan metadata);
+
 }  // namespace fletching::ingest

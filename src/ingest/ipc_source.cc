@@ -230,7 +230,7 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
     return arrow::ipc::ReadRecordBatch(*message, schema_, nullptr, options_);
   }
 
-  // Leaves batch_ null for a batch without rows.
+  // Leaves batch_ null for a batch without rows, unless these are kept.
   Status ReadBatch() {
     const int64_t before = stream_->position();
     auto decoded = Decode();
@@ -245,7 +245,7 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
       return TooLarge("Arrow stream: a batch claims " + std::to_string(batch->num_rows()) +
                       " rows; send smaller record batches");
     }
-    if (batch->num_rows() == 0) return Status::OK();
+    if (batch->num_rows() == 0 && !limits_.keep_empty_batches) return Status::OK();
     if (const Status status = batch->Validate(); !status.ok()) {
       return BodyError(kBodyKind, status, budget_);
     }
@@ -256,7 +256,7 @@ class IpcStreamReader final : public arrow::RecordBatchReader {
     if (!aligned.ok()) return BodyError(kBodyKind, aligned.status(), budget_);
     batch_ = *std::move(aligned);
     next_row_ = 0;
-    bytes_per_row_ = (stream_->position() - before) / batch_->num_rows() + 1;
+    bytes_per_row_ = (stream_->position() - before) / std::max<int64_t>(1, batch_->num_rows()) + 1;
     return Status::OK();
   }
 

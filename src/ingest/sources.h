@@ -28,6 +28,7 @@ struct DecodeLimits {
   // bodies, for callers that let go of a batch before they ask for the next.
   int64_t piece_bytes_max = int64_t{256} << 20;
   int64_t batch_rows_max = 64 * 1024;  // longer batches are cut (slices, no copy)
+  bool keep_empty_batches = false;     // else batches without rows are passed over
   int32_t column_count_max = 10'000;
   int32_t nesting_max = 8;
 };

@@ -19,8 +19,10 @@ constexpr std::string_view kPrefix = "FLETCHING_";
 constexpr std::string_view kConfigVariable = "FLETCHING_CONFIG";
 
 constexpr char kHelpHead[] =
-    "fletchingd keeps tables of features in a folder and serves them over HTTP.\n\n"
-    "  fletchingd                                  tables in ./fletching-data, on 127.0.0.1:8080\n"
+    "fletchingd keeps tables of features in a folder and serves them over HTTP\nand Arrow "
+    "Flight.\n\n"
+    "  fletchingd                                  tables in ./fletching-data, HTTP on\n"
+    "                                              127.0.0.1:8080, Flight on 127.0.0.1:8081\n"
     "  fletchingd --data-dir /var/lib/fletching --http 0.0.0.0:8080\n"
     "  curl http://127.0.0.1:8080/openapi.json     what it answers to\n";
 
@@ -29,8 +31,9 @@ constexpr char kHelpFoot[] =
     "environment. Flags win over the environment, the environment over the file:\n\n"
     "  limits:                 FLETCHING_LIMITS_BODY=4GiB      --limits-body 4GiB\n"
     "    body: 4GiB\n\n"
-    "When it is ready, one line of JSON on stdout tells the address: with --http 127.0.0.1:0 the\n"
-    "port is whichever was free. Logs are lines of JSON on stderr. SIGTERM and SIGINT end it in\n"
+    "When it is ready, one line of JSON on stdout tells the addresses: with --http 127.0.0.1:0\n"
+    "the port is whichever was free. Logs are lines of JSON on stderr. SIGTERM and SIGINT end it "
+    "in\n"
     "order: readiness fails, requests under way finish, nothing acknowledged is lost.\n";
 
 Status Labelled(const std::string& where, const Status& status) {

@@ -9,6 +9,7 @@
 
 #include "fletching/status.h"
 
+#include "api/flight/flight_server.h"
 #include "api/http/http_server.h"
 #include "api/http/listener.h"
 #include "pull/pulled_table.h"
@@ -22,6 +23,8 @@ struct ServerConfig {
   http::HttpServerOptions http;
   // A port that serves /metrics alone; no host = none. The HTTP door has /metrics besides.
   http::HostPort metrics;
+  bool flight_on = true;
+  flight::FlightServerOptions flight;  // limits are those of `http`
   LogLevel log_level = LogLevel::kInfo;
   bool log_requests = false;
   std::vector<pull::PulledTable> tables;  // of the file

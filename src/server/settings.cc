@@ -113,6 +113,19 @@ std::string ShowMetrics(Config& config) {
   return ShowAddress(config.metrics.host, config.metrics.port);
 }
 
+constexpr std::string_view kOff = "off";
+Status ReadFlight(std::string_view text, Config* config) {
+  config->flight_on = text != kOff;
+  if (!config->flight_on) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(http::HostPort parsed, http::ParseHostPort(text));
+  config->flight.host = parsed.host;
+  config->flight.port = parsed.port;
+  return Status::OK();
+}
+std::string ShowFlight(Config& config) {
+  return config.flight_on ? ShowAddress(config.flight.host, config.flight.port) : std::string(kOff);
+}
+
 constexpr std::array<std::string_view, 3> kEchoes = {"created", "head", "seed"};
 Status ReadEcho(std::string_view text, Config* config) {
   ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kEchoes));
@@ -149,16 +162,18 @@ constexpr auto kSettings = std::to_array<Setting>({
      ReadCount<IoThreads, 0, 256>, ShowCount<IoThreads>},
     {"http.write_threads", "N", "Writes under way at a time; they share their syncs",
      ReadCount<WriteThreads, 1, 1024>, ShowCount<WriteThreads>},
+    {"flight.listen", "HOST:PORT", "Address of the Flight door; off: there is none", ReadFlight,
+     ShowFlight},
     {"limits.body", "SIZE", "Longest body of a write", ReadSize<BodyBytes>, ShowSize<BodyBytes>},
     {"limits.json_body", "SIZE", "Longest JSON body of a write; it is decoded whole",
      ReadSize<JsonBytes>, ShowSize<JsonBytes>},
-    {"limits.keys_body", "SIZE", "Longest body of a fetch or delete", ReadSize<KeysBytes>,
-     ShowSize<KeysBytes>},
+    {"limits.keys_body", "SIZE", "Longest body of a fetch or delete; of a Flight ticket",
+     ReadSize<KeysBytes>, ShowSize<KeysBytes>},
     {"limits.header", "SIZE", "Longest request header", ReadSize<HeaderBytes>,
      ShowSize<HeaderBytes>},
     {"limits.connections", "N", "Open connections; one more is answered 503",
      ReadCount<Connections, 1, 1'000'000>, ShowCount<Connections>},
-    {"limits.requests", "N", "Requests in flight; one more is answered 503",
+    {"limits.requests", "N", "Requests in flight, at each door; one more is answered 503",
      ReadCount<Requests, 1, 1'000'000>, ShowCount<Requests>},
     {"limits.header_time", "TIME", "Time for a header to arrive", ReadDuration<HeaderMs>,
      ShowDuration<HeaderMs>},
@@ -187,7 +202,7 @@ std::string Replaced(std::string_view path, char other, bool upper) {
   return text;
 }
 
-// The door's address is named by the door, in flags and variables: --http, --metrics.
+// The door's address is named by the door, in flags and variables: --http, --flight, --metrics.
 std::string_view Stem(const Setting& setting) {
   std::string_view path = setting.path;
   for (const std::string_view ending : {".listen", ".prometheus_port"}) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <signal.h>
+#include <stdlib.h>
 #include <string_view>
 #include <sys/resource.h>
 #include <thread>
@@ -14,7 +15,9 @@
 #include "fletching/engine.h"
 #include "fletching/options.h"
 
+#include "api/flight/flight_server.h"
 #include "api/http/http_server.h"
+#include "api/http/listener.h"
 #include "api/json_text.h"
 #include "base/metrics.h"
 #include "pull/puller.h"
@@ -44,13 +47,18 @@ sigset_t EndSignals() {
   return signals;
 }
 
-// For programs that start us: the addresses, on one line of stdout.
-void AnnounceReady(const std::string& address, const http::HttpServer* metrics) {
+// For programs that start us: the addresses of what is open, on one line of stdout.
+void AnnounceReady(const std::string& http, const std::string& flight,
+                   const std::string& metrics) {
   std::string line = "{\"event\":\"ready\",\"http\":";
-  api::AppendJsonString(&line, address);
-  if (metrics != nullptr) {
+  api::AppendJsonString(&line, http);
+  if (!flight.empty()) {
+    line += ",\"flight\":";
+    api::AppendJsonString(&line, flight);
+  }
+  if (!metrics.empty()) {
     line += ",\"metrics\":";
-    api::AppendJsonString(&line, metrics->address());
+    api::AppendJsonString(&line, metrics);
   }
   line += ",\"pid\":" + std::to_string(getpid()) + "}\n";
   std::fputs(line.c_str(), stdout);
@@ -68,6 +76,42 @@ void LogRequest(Log* log, bool all, const http::RequestEvent& event) {
               {"request_bytes", event.request_bytes},
               {"response_bytes", event.response_bytes},
               {"error", event.error}});
+}
+
+void LogCall(Log* log, bool all, const flight::CallEvent& event) {
+  if (!all && !event.failed) return;
+  log->Write(event.failed ? LogLevel::kError : LogLevel::kInfo, "flight_call",
+             {{"method", event.method},
+              {"status", event.status},
+              {"micros", event.micros},
+              {"rows", event.rows},
+              {"error", event.error}});
+}
+
+// gRPC says of a port that it cannot have no more than that.
+Status CheckPortIsFree(const flight::FlightServerOptions& options) {
+  if (options.port == 0) return Status::OK();
+  auto tried = http::Listen(options.host, options.port);
+  if (!tried.ok()) {
+    return tried.status().WithMessage("Flight ", tried.status().message(),
+                                      ". --flight off does without this door");
+  }
+  close(tried->socket);
+  return Status::OK();
+}
+
+Result<std::unique_ptr<flight::FlightServer>> StartFlight(const ServerConfig& config,
+                                                          Engine* engine, Log* log) {
+  flight::FlightServerOptions options = config.flight;
+  options.calls_max = config.http.limits.requests_max;
+  options.keys_bytes_max = config.http.limits.keys_bytes_max;
+  options.on_call = [log, all = config.log_requests](const flight::CallEvent& event) {
+    LogCall(log, all, event);
+  };
+  ARROW_RETURN_NOT_OK(CheckPortIsFree(options));
+  // What gRPC has to say is no JSON. Whoever looks for it sets the variable.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  return flight::FlightServer::Start(engine, options);
 }
 
 // Ends the process when shutting down takes too long or a second signal asks for it.
@@ -150,13 +194,19 @@ Result<std::unique_ptr<http::HttpServer>> StartMetricsServer(const ServerConfig&
   return http::HttpServer::Start(nullptr, options);
 }
 
-void WindDown(const ServerConfig& config, http::HttpServer* server, Log* log) {
+void WindDown(const ServerConfig& config, http::HttpServer* server, flight::FlightServer* flight,
+              Log* log) {
   WatchShutdown();
   server->BeginDrain();
   // Balancers see readiness fail while everything is still answered.
   std::this_thread::sleep_for(std::chrono::milliseconds(config.shutdown_notice_ms));
-  const bool clean = server->Stop(config.shutdown_grace_ms);
-  if (!clean) log->Write(LogLevel::kWarning, "connections_cut");
+  bool flight_clean = true;
+  std::thread other([&] {
+    if (flight != nullptr) flight_clean = flight->Stop(config.shutdown_grace_ms);
+  });
+  const bool http_clean = server->Stop(config.shutdown_grace_ms);
+  other.join();
+  if (!http_clean || !flight_clean) log->Write(LogLevel::kWarning, "connections_cut");
 }
 
 }  // namespace
@@ -192,17 +242,24 @@ Status Serve(const LoadedConfig& loaded) {
   };
   ARROW_ASSIGN_OR_RAISE(const auto server, http::HttpServer::Start(engine.get(), http));
   ARROW_ASSIGN_OR_RAISE(const auto metrics_server, StartMetricsServer(config, &metrics));
+  std::unique_ptr<flight::FlightServer> flight;
+  if (config.flight_on) {
+    ARROW_ASSIGN_OR_RAISE(flight, StartFlight(config, engine.get(), &log));
+  }
+  const std::string flight_address = flight == nullptr ? "" : flight->address();
+  const std::string metrics_address = metrics_server == nullptr ? "" : metrics_server->address();
   log.Write(LogLevel::kInfo, "listening",
             {{"http", server->address()},
-             {"metrics", metrics_server != nullptr ? metrics_server->address() : ""},
+             {"flight", flight_address},
+             {"metrics", metrics_address},
              {"data_dir", config.data_dir}});
-  AnnounceReady(server->address(), metrics_server.get());
+  AnnounceReady(server->address(), flight_address, metrics_address);
   NotifyService("READY=1");
   WaitForSignal(&log);
   NotifyService("STOPPING=1");
-  WindDown(config, server.get(), &log);
+  WindDown(config, server.get(), flight.get(), &log);
   puller.reset();
-    if (metrics_server != nullptr) metrics_server->Stop(0);
+  if (metrics_server != nullptr) metrics_server->Stop(0);
   pull::CloseSources();
   const Status closed = engine->Close();
   log.Write(closed.ok() ? LogLevel::kInfo : LogLevel::kError, "stopped",

@@ -77,6 +77,7 @@ class Server:
         base = {k: v for k, v in os.environ.items() if not k.startswith("FLETCHING")}
         command = [daemon_path(), "--data-dir", folder]
         command += [] if "--http" in flags else ["--http", "127.0.0.1:0"]
+        command += [] if "--flight" in flags else ["--flight", "127.0.0.1:0"]
         command += flags
         self.log = self.log_path.open("ab")
         self.process = subprocess.Popen(
@@ -92,6 +93,7 @@ class Server:
         assert ready["pid"] == self.process.pid
         self.address = ready["http"]
         self.metrics_address = ready.get("metrics")
+        self.flight_address = ready.get("flight")
         self.url = f"http://{self.address}"
         host, _, port = self.address.rpartition(":")
         self.host, self.port = host.strip("[]"), int(port)

@@ -1,6 +1,6 @@
 """The doors: every way into and out of a table, behind one small interface.
 
-A new door (a client, Flight, SQL, shared memory) is one class here and one entry in DOORS; then
+A new door (a client, SQL, shared memory) is one class here and one entry in DOORS; then
 test_doors.py puts every type through it, written by it and read by the others, and the reverse.
 
     create(table, schema, key)    makes an empty table
@@ -24,7 +24,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import fletching
 import pyarrow as pa
+import pyarrow.flight as flight
 import pyarrow.parquet as pq
+import pytest
 from door_values import (
     NAMES,
     SECONDS_IN_PARQUET,
@@ -328,6 +330,116 @@ class AsyncClient(Client):
         return self.rows(asyncio.run(read()), columns)
 
 
+class FlightGet(HttpJson):
+    """Reads by DoGet with a ticket of JSON, writes by DoPut. Tables are made over HTTP."""
+
+    name = "Flight DoGet"
+    carried = Door.carried
+    shown = Door.shown
+
+    @contextmanager
+    def connected(self) -> Iterator[flight.FlightClient]:
+        with flight.connect(f"grpc://{self.stage.server().flight_address}") as client:
+            yield client
+
+    def put_descriptor(self, table: str, patch: bool) -> flight.FlightDescriptor:
+        if not patch:
+            return flight.FlightDescriptor.for_path(table)
+        return flight.FlightDescriptor.for_command(json.dumps({"table": table, "mode": "patch"}))
+
+    def write(self, table: str, rows: pa.Table, patch: bool) -> None:
+        with self.connected() as client:
+            writer, answers = client.do_put(self.put_descriptor(table, patch), rows.schema)
+            with writer:
+                writer.write_table(rows, max_chunksize=3)
+                writer.done_writing()
+                written = json.loads(answers.read().to_pybytes())
+        assert written["rows"] == rows.num_rows
+
+    def read(self, table: str, keys: pa.Table, columns: list[str]) -> Rows:
+        ticket = {"table": table, **self.keys_body(keys, columns)}
+        sparse = self.sparse(*self.get(ticket), keys.num_rows)
+        if keys.schema.types == [pa.string()]:
+            (ticket["keys"],) = ticket["keys"].values()
+            assert self.dense(*self.get(ticket), keys.num_rows) == sparse
+        return sparse
+
+    def get(self, ticket: dict[str, Any]) -> tuple[pa.RecordBatch, bytes]:
+        """-> the one batch of the answer, and what came with it"""
+        with self.connected() as client:
+            reader = client.do_get(flight.Ticket(json.dumps(ticket)))
+            chunk = reader.read_chunk()
+            with pytest.raises(StopIteration):
+                reader.read_chunk()
+        return chunk.data, chunk.app_metadata.to_pybytes()
+
+    def sparse(self, batch: pa.RecordBatch, note: bytes, key_count: int) -> Rows:
+        assert batch.schema.field(0) == pa.field("_idx", pa.uint32(), nullable=False)
+        assert len(note) == 16
+        positions, *values = batch.columns
+        at = {position: row for row, position in enumerate(positions.to_pylist())}
+        assert list(at) == sorted(at)
+        where = [at.get(position) for position in range(key_count)]
+        names = batch.schema.names[1:]
+        shown = {}
+        for name, column in zip(names, values, strict=True):
+            rows = self.shown(column)
+            shown[name] = [None if row is None else rows[row] for row in where]
+        types = {name: batch.schema.field(name).type for name in names}
+        return Rows([row is not None for row in where], shown, types)
+
+    def dense(self, batch: pa.RecordBatch, note: bytes, key_count: int) -> Rows:
+        bits_of_keys = note[16:]
+        assert len(bits_of_keys) == (key_count + 7) // 8
+        found = [bool(bits_of_keys[at // 8] >> (at % 8) & 1) for at in range(key_count)]
+        assert batch.num_rows == key_count
+        names = batch.schema.names
+        shown = {name: self.shown(batch.column(name)) for name in names}
+        return Rows(found, shown, {name: batch.schema.field(name).type for name in names})
+
+
+class FlightExchange(FlightGet):
+    """Reads by DoExchange: the keys in two batches, answered densely and with hits alone."""
+
+    name = "Flight DoExchange"
+
+    def read(self, table: str, keys: pa.Table, columns: list[str]) -> Rows:
+        halves = [keys.slice(0, keys.num_rows // 2), keys.slice(keys.num_rows // 2)]
+        with self.connected() as client:
+            dense = self.joined(client, table, halves, columns, "dense")
+            assert self.joined(client, table, halves, columns, "hits") == dense
+        return dense
+
+    def joined(
+        self,
+        client: flight.FlightClient,
+        table: str,
+        batches: list[pa.Table],
+        columns: list[str],
+        answer: str,
+    ) -> Rows:
+        metadata = {"columns": json.dumps(columns), "answer": answer}
+        schema = batches[0].schema.with_metadata(metadata)
+        writer, reader = client.do_exchange(flight.FlightDescriptor.for_path(table))
+        parts = []
+        with writer:
+            writer.begin(schema)
+            for at, batch in enumerate(batches):
+                arrays = [_whole(column) for column in batch.columns]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+                chunk = reader.read_chunk()
+                note = chunk.app_metadata.to_pybytes()
+                assert int.from_bytes(note[:8], "little") == at
+                shape = self.dense if answer == "dense" else self.sparse
+                parts.append(shape(chunk.data, note, batch.num_rows))
+            writer.done_writing()
+            with pytest.raises(StopIteration):
+                reader.read_chunk()
+        first, second = parts
+        together = {name: first.columns[name] + second.columns[name] for name in columns}
+        return Rows(first.found + second.found, together, first.types)
+
+
 DOORS: list[type[Door]] = [
     Embedded,
     HttpArrow,
@@ -336,4 +448,6 @@ DOORS: list[type[Door]] = [
     HttpParquet,
     Client,
     AsyncClient,
+    FlightGet,
+    FlightExchange,
 ]

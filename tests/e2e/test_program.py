@@ -53,7 +53,15 @@ def test_a_port_in_use_is_named(program, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(program, tmp_path):
     (tmp_path / "file").write_text("x")
-    result = run(program, "--http", "127.0.0.1:0", "--data-dir", tmp_path / "file" / "data")
+    result = run(
+        program,
+        "--http",
+        "127.0.0.1:0",
+        "--flight",
+        "off",
+        "--data-dir",
+        tmp_path / "file" / "data",
+    )
     assert result.returncode == 1
     assert str(tmp_path / "file") in result.stderr
 

@@ -153,6 +153,7 @@ def test_killed_and_started_again_it_serves_what_it_acknowledged(make_server):
 def test_the_folder_is_held_by_one(make_server, tmp_path):
     server = make_server()
     command = [server.process.args[0], "--data-dir", server.folder, "--http", "127.0.0.1:0"]
+    command += ["--flight", "off"]
     second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert second.returncode == 1
     assert str(server.process.pid) in second.stderr

@@ -21,11 +21,10 @@ class Metrics;
 }
 namespace fletching::api {
 class DoorStages;
+class DecodeBudget;
 }
 
 namespace fletching::http {
-
-class DecodeBudget;
 
 struct HandlerOptions {
   api::SchemaEcho schema_echo = api::SchemaEcho::kCreated;
@@ -43,7 +42,7 @@ struct HandlerContext {
   HandlerOptions options;
   const std::atomic<bool>* draining = nullptr;   // readiness fails
   const std::atomic<bool>* cancelled = nullptr;  // long writes give up
-  DecodeBudget* decode_budget = nullptr;         // of writes
+  api::DecodeBudget* decode_budget = nullptr;    // of writes
   const Metrics* metrics = nullptr;              // what /metrics shows
   const api::DoorStages* stages = nullptr;       // null: stages are not timed
 };

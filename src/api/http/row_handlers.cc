@@ -13,8 +13,8 @@
 
 #include "fletching/engine.h"
 
+#include "api/decode_budget.h"
 #include "api/door_stages.h"
-#include "api/http/decode_budget.h"
 #include "api/http/handlers.h"
 #include "api/ipc_answer.h"
 #include "api/ipc_body.h"
@@ -102,7 +102,7 @@ Result<HttpResponse> RenderRows(const ReadResult& rows, std::string_view accept)
   if (Accepts(accept, kArrowType)) {
     HttpResponse response;
     response.content_type = kArrowType;
-    ARROW_ASSIGN_OR_RAISE(response.data, api::WriteIpcStream(*rows.batch, rows.positions));
+    ARROW_ASSIGN_OR_RAISE(response.data, api::WriteIpcStream(rows.batch, rows.positions));
     return response;
   }
   ARROW_ASSIGN_OR_RAISE(std::string text,
@@ -111,20 +111,11 @@ Result<HttpResponse> RenderRows(const ReadResult& rows, std::string_view accept)
 }
 
 Status ParseWriteQuery(std::string_view query, WriteRequest* write) {
-  write->ignore_extra_columns = true;  // both generations of clients send what they have
   ARROW_ASSIGN_OR_RAISE(const auto pairs, ParseQuery(query));
   for (const auto& [name, value] : pairs) {
-    if (name == "mode" && (value == "replace" || value == "patch")) {
-      write->mode = value == "patch" ? WriteMode::kPatch : WriteMode::kReplace;
-    } else if (name == "extra_columns" && (value == "ignore" || value == "error")) {
-      write->ignore_extra_columns = value == "ignore";
-    } else if (name == "mode") {
-      return InvalidArgument("mode is 'replace' or 'patch', not '" + value.substr(0, 64) + "'");
-    } else if (name == "extra_columns") {
-      return InvalidArgument("extra_columns is 'ignore' or 'error', not '" + value.substr(0, 64) +
-                             "'");
-    } else {
-      // A misspelt parameter must not turn a patch into a replacement.
+    ARROW_ASSIGN_OR_RAISE(const bool taken, api::TakeWriteOption(name, value, write));
+    // A misspelt parameter must not turn a patch into a replacement.
+    if (!taken) {
       return InvalidArgument("query parameter '" + name.substr(0, 64) + "' is not known");
     }
   }
@@ -188,7 +179,7 @@ Result<WriteResult> WriteWithin(int64_t decode_bytes, const HandlerContext& cont
                                 const HttpRequest& request, BodyFormat format,
                                 const TableInfo& table, const WriteRequest& write) {
   decode_bytes = std::min(decode_bytes, api::kPieceBytesMax);
-  std::optional<DecodeBudget::Share> share;
+  std::optional<api::DecodeBudget::Share> share;
   if (context.decode_budget != nullptr) share.emplace(context.decode_budget, decode_bytes);
   api::StageClock clock(context.stages);
   ARROW_ASSIGN_OR_RAISE(auto body,
@@ -246,8 +237,7 @@ Result<HttpResponse> HandleScan(const HandlerContext& context, const HttpRequest
 }
 
 Result<HttpResponse> HandleWrite(const HandlerContext& context, const HttpRequest& request) {
-  WriteRequest write;
-  write.table = request.path_args[0];
+  WriteRequest write = api::WriteTo(request.path_args[0]);
   ARROW_RETURN_NOT_OK(ParseWriteQuery(request.query, &write));
   ARROW_ASSIGN_OR_RAISE(const BodyFormat format, FormatOf(request));
   if (format == BodyFormat::kJson && request.body.size_bytes > context.options.json_bytes_max) {

@@ -12,8 +12,8 @@
 #include <span>
 #include <string_view>
 
+#include "api/decode_budget.h"
 #include "api/http/body_spool.h"
-#include "api/http/decode_budget.h"
 #include "api/http/handlers.h"
 #include "api/http/http_metrics.h"
 #include "api/http/router.h"
@@ -46,7 +46,7 @@ struct RequestEvent {
 // What all connections of a server share. Lifetime: longer than every IoThread.
 struct ServerShared {
   // Enough for three of the largest pieces and dozens of small bodies.
-  DecodeBudget decode_budget{int64_t{1} << 30};
+  api::DecodeBudget decode_budget{int64_t{1} << 30};
   HandlerContext context;
   HttpMetrics* metrics = nullptr;
   std::span<const Route> routes;

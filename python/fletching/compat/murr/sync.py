@@ -88,7 +88,10 @@ def start_server(folder: str | os.PathLike[str], port: int) -> tuple["subprocess
     # Ctrl-C is for the program that started it.
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen(
-            [program, "--data-dir", os.fspath(folder), "--http", f"127.0.0.1:{port}"],
+            [
+                *(program, "--data-dir", os.fspath(folder)),
+                *("--http", f"127.0.0.1:{port}", "--flight", "off"),
+            ],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

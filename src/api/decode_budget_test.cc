@@ -1,4 +1,4 @@
-#include "api/http/decode_budget.h"
+#include "api/decode_budget.h"
 
 #include <atomic>
 #include <thread>
@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace fletching::http {
+namespace fletching::api {
 namespace {
 
 TEST(DecodeBudget, IsNeverExceeded) {
@@ -32,4 +32,4 @@ TEST(DecodeBudget, GivesAllThereIsToWhoWantsMore) {
 }
 
 }  // namespace
-}  // namespace fletching::http
+}  // namespace fletching::api

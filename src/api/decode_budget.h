@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <mutex>
 
-namespace fletching::http {
+namespace fletching::api {
 
 class DecodeBudget {
  public:
@@ -52,4 +52,4 @@ class DecodeBudget {
   int64_t taken_bytes_ = 0;
 };
 
-}  // namespace fletching::http
+}  // namespace fletching::api
