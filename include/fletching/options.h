@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+
+#include "fletching/status.h"
 
 namespace fletching {
 
@@ -11,6 +14,17 @@ namespace io {
 class FileSystem;
 }
 class Clock;
+
+// Asked before every change and told after it, by somebody who has a say in whether it counts: a
+// remote that has another writer now, or that is to have the change before it is acknowledged.
+// Threads: any. Lifetime: outlives the engine.
+class WriteGate {
+ public:
+  virtual ~WriteGate() = default;
+  virtual Status BeforeChange() = 0;
+  // Of rows that are durable here and visible; an error is the caller's answer all the same.
+  virtual Status AfterCommit(std::string_view table, uint64_t version) = 0;
+};
 class Metrics;
 
 enum class OpenMode : uint8_t {
@@ -38,6 +52,7 @@ struct EngineOptions {
   // Lifetime: must outlive the engine.
   io::FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
+  WriteGate* write_gate = nullptr;  // likewise; null: nobody has a say
 
   // Where tables count what they do; null = nobody looks. Lifetime: must outlive the engine.
   Metrics* metrics = nullptr;

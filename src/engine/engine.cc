@@ -77,7 +77,13 @@ class Engine::Impl {
     return Status::OK();
   }
 
+  Status AfterCommit(std::string_view table, const Result<WriteResult>& result) const {
+    if (!result.ok() || options_.write_gate == nullptr) return result.status();
+    return options_.write_gate->AfterCommit(table, result->version);
+  }
+
   Status EnsureWriter() {
+    if (options_.write_gate != nullptr) ARROW_RETURN_NOT_OK(options_.write_gate->BeforeChange());
     if (is_writer_.load(std::memory_order_acquire) && !is_closed_) return Status::OK();
     const std::lock_guard lock(ddl_mutex_);
     if (is_closed_) return InvalidArgument("this engine is closed");
@@ -354,7 +360,9 @@ std::vector<TableInfo> Engine::ListTables() const { return impl_->ListTables(); 
 Result<WriteResult> Engine::Write(const WriteRequest& request, arrow::RecordBatchReader* source) {
   ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
   ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
-  return table->Write(request, source);
+  auto result = table->Write(request, source);
+  ARROW_RETURN_NOT_OK(impl_->AfterCommit(request.table, result));
+  return result;
 }
 
 Result<WriteResult> Engine::Replace(const ReplaceRequest& request,
@@ -367,7 +375,9 @@ Result<WriteResult> Engine::Replace(const ReplaceRequest& request,
     table = impl_->Find(request.table);
   }
   ARROW_RETURN_NOT_OK(table.status());
-  return (*table)->Replace(request, source);
+  auto result = (*table)->Replace(request, source);
+  ARROW_RETURN_NOT_OK(impl_->AfterCommit(request.table, result));
+  return result;
 }
 
 Status Engine::RollBack(std::string_view name) {
@@ -379,7 +389,9 @@ Status Engine::RollBack(std::string_view name) {
 Result<WriteResult> Engine::Delete(const DeleteRequest& request) {
   ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
   ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
-  return table->Delete(request);
+  auto result = table->Delete(request);
+  ARROW_RETURN_NOT_OK(impl_->AfterCommit(request.table, result));
+  return result;
 }
 
 Result<ReadResult> Engine::Read(const ReadRequest& request) const {

@@ -97,6 +97,7 @@ struct Flags {
   CLI::App app{kHelpHead};
   std::string config;
   bool version = false;
+  bool promote = false;
   std::vector<std::string> values;
   std::vector<CLI::Option*> options;
 };
@@ -108,6 +109,8 @@ void Declare(Flags* flags) {
   flags->app.allow_extras();  // so that we can suggest what was meant
   flags->app.add_option("--config", flags->config, "YAML file with settings")->type_name("FILE");
   flags->app.add_flag("--version", flags->version, "Print the version and end");
+  flags->app.add_flag("--promote", flags->promote,
+                      "Make --data-dir, empty or a replica's, the writer of --remote, and end");
   flags->values.resize(Settings().size());
   for (size_t i = 0; i < Settings().size(); ++i) {
     const Setting& setting = Settings()[i];
@@ -127,7 +130,7 @@ Status Refuse(const Flags& flags) {
   const std::vector<std::string> extras = flags.app.remaining();
   if (extras.empty()) return Status::OK();
   const std::string given = extras[0].substr(0, extras[0].find('='));
-  std::vector<std::string> names = {"--config", "--help", "--version"};
+  std::vector<std::string> names = {"--config", "--help", "--promote", "--version"};
   for (const Setting& setting : Settings()) names.push_back(FlagOf(setting));
   const std::vector<std::string_view> known(names.begin(), names.end());
   const bool flag = given.starts_with("-");
@@ -165,6 +168,7 @@ Result<LoadedConfig> LoadConfig(std::span<const std::string_view> arguments,
     loaded.answer = "fletchingd " FLETCHING_VERSION "\n";
     return loaded;
   }
+  loaded.config.promotes = flags.promote;
   const std::string file = ConfigFileOf(flags, environment);
   if (!file.empty()) ARROW_RETURN_NOT_OK(ApplyFile(file, &loaded));
   ARROW_RETURN_NOT_OK(ApplyEnvironment(environment, &loaded));

@@ -18,6 +18,23 @@ namespace fletching::server {
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
+enum class RemoteRole : uint8_t { kWriter, kReplica };
+enum class Acknowledge : uint8_t { kLocal, kRemote };
+
+// Where the truth lies when it is not this node's disk.
+struct RemoteConfig {
+  std::string url;  // "s3://bucket/prefix", "file:///mnt/share"; empty: there is none
+  std::string endpoint;
+  std::string region;
+  RemoteRole role = RemoteRole::kWriter;
+  // What an acknowledged write has reached: this disk, or the remote.
+  Acknowledge acknowledge = Acknowledge::kLocal;
+  int64_t acknowledge_ms_max = 30'000;
+  int64_t publish_interval_ms = 1'000;  // of a writer
+  int64_t poll_interval_ms = 1'000;     // of a replica
+  int64_t keep_deleted_ms = 3'600'000;  // objects that nothing names any more
+};
+
 struct ServerConfig {
   std::string data_dir = "fletching-data";
   http::HttpServerOptions http;
@@ -28,6 +45,8 @@ struct ServerConfig {
   LogLevel log_level = LogLevel::kInfo;
   bool log_requests = false;
   std::vector<pull::PulledTable> tables;  // of the file
+  RemoteConfig remote;
+  bool promotes = false;  // --promote: make this folder the writer's, and end
   // After a signal: how long readiness already fails while everything is still served, so that
   // a balancer looks elsewhere before the door closes; then how long requests may take to finish.
   int64_t shutdown_notice_ms = 500;

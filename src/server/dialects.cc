@@ -46,7 +46,13 @@ Status ReadPayload(std::string_view text, Config* config) {
 constexpr std::string_view kAlwaysMapped =
     "segments are always mapped, and their index is part of them";
 
+Status ReadRemote(std::string_view text, Config* config) {
+  config->remote.url = text;
+  return Status::OK();
+}
+
 constexpr auto kDialects = std::to_array<DialectSetting>({
+    {"remote", ReadRemote, ""},  // short for remote.url
     // The first plan of the older generation.
     {"server.host", ReadHttpHost, ""},
     {"server.port", ReadHttpPort, ""},

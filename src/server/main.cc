@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/config.h"
+#include "server/remote_setup.h"
 #include "server/wiring.h"
 
 int main(int argc, char** argv) {
@@ -28,6 +29,15 @@ int main(int argc, char** argv) {
   }
   if (!loaded->answer.empty()) {
     std::fputs(loaded->answer.c_str(), stdout);
+    return 0;
+  }
+  if (loaded->config.promotes) {
+    const auto promoted = fletching::server::PromoteNode(loaded->config);
+    if (!promoted.ok()) {
+      std::fprintf(stderr, "fletchingd: %s\n", promoted.status().message().c_str());
+      return 1;
+    }
+    std::fputs(promoted->c_str(), stdout);
     return 0;
   }
   const Status status = fletching::server::Serve(*loaded);

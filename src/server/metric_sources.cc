@@ -24,6 +24,10 @@ void ReadTables(const Engine& engine, MetricReadings* out) {
     out->Add(metric::kTableSegments, {table.name}, static_cast<double>(table.segment_count));
     out->Add(metric::kTableBytes, {table.name, "disk"}, static_cast<double>(table.disk_bytes));
     out->Add(metric::kTableBytes, {table.name, "memory"}, static_cast<double>(table.memory_bytes));
+    if (table.generation.has_value()) {
+      out->Add(metric::kTableLastLoad, {table.name},
+               static_cast<double>(table.generation->loaded_time_us) / 1e6);
+    }
   }
 }
 

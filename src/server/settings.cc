@@ -24,6 +24,10 @@ int64_t& StallMs(Config& config) { return config.http.limits.stall_ms_max; }
 int64_t& IdleMs(Config& config) { return config.http.limits.idle_ms_max; }
 int64_t& NoticeMs(Config& config) { return config.shutdown_notice_ms; }
 int64_t& GraceMs(Config& config) { return config.shutdown_grace_ms; }
+int64_t& AcknowledgeMs(Config& config) { return config.remote.acknowledge_ms_max; }
+int64_t& PublishMs(Config& config) { return config.remote.publish_interval_ms; }
+int64_t& PollMs(Config& config) { return config.remote.poll_interval_ms; }
+int64_t& KeepDeletedMs(Config& config) { return config.remote.keep_deleted_ms; }
 int& IoThreads(Config& config) { return config.http.io_threads; }
 int& WriteThreads(Config& config) { return config.http.worker_threads; }
 
@@ -154,6 +158,39 @@ Status ReadLogRequests(std::string_view text, Config* config) {
 }
 std::string ShowLogRequests(Config& config) { return config.log_requests ? "true" : "false"; }
 
+template <auto where>
+Status ReadText(std::string_view text, Config* config) {
+  where(*config) = text;
+  return Status::OK();
+}
+template <auto where>
+std::string ShowText(Config& config) {
+  return where(config);
+}
+std::string& RemoteUrl(Config& config) { return config.remote.url; }
+std::string& RemoteEndpoint(Config& config) { return config.remote.endpoint; }
+std::string& RemoteRegion(Config& config) { return config.remote.region; }
+
+constexpr std::array<std::string_view, 2> kRoles = {"writer", "replica"};
+Status ReadRole(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kRoles));
+  config->remote.role = static_cast<RemoteRole>(choice);
+  return Status::OK();
+}
+std::string ShowRole(Config& config) {
+  return std::string(kRoles[static_cast<size_t>(config.remote.role)]);
+}
+
+constexpr std::array<std::string_view, 2> kLevelsOfAcknowledgement = {"local", "remote"};
+Status ReadAcknowledge(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kLevelsOfAcknowledgement));
+  config->remote.acknowledge = static_cast<Acknowledge>(choice);
+  return Status::OK();
+}
+std::string ShowAcknowledge(Config& config) {
+  return std::string(kLevelsOfAcknowledgement[static_cast<size_t>(config.remote.acknowledge)]);
+}
+
 constexpr auto kSettings = std::to_array<Setting>({
     {"data_dir", "FOLDER", "Where tables live; made when missing", ReadDataDir, ShowDataDir},
     {"http.listen", "HOST:PORT", "Address of the HTTP door; port 0 takes any free one", ReadListen,
@@ -187,6 +224,24 @@ constexpr auto kSettings = std::to_array<Setting>({
      ReadDuration<NoticeMs>, ShowDuration<NoticeMs>},
     {"shutdown.grace", "TIME", "Time for requests under way to finish after that",
      ReadDuration<GraceMs>, ShowDuration<GraceMs>},
+    {"remote.url", "URL", "Where the truth lies: s3://bucket/prefix; nothing is this disk",
+     ReadText<RemoteUrl>, ShowText<RemoteUrl>},
+    {"remote.endpoint", "URL", "Of an S3 that is not Amazon's, such as http://127.0.0.1:7070",
+     ReadText<RemoteEndpoint>, ShowText<RemoteEndpoint>},
+    {"remote.region", "NAME", "Of the bucket; else AWS_REGION, else us-east-1",
+     ReadText<RemoteRegion>, ShowText<RemoteRegion>},
+    {"remote.role", "ROLE", "writer, or replica: follows what the writer puts there", ReadRole,
+     ShowRole},
+    {"remote.acknowledge", "LEVEL", "What an acknowledged write has reached: local or remote",
+     ReadAcknowledge, ShowAcknowledge},
+    {"remote.acknowledge_time", "TIME", "How long a write waits for the remote before it fails",
+     ReadDuration<AcknowledgeMs>, ShowDuration<AcknowledgeMs>},
+    {"remote.publish_interval", "TIME", "How often a writer uploads what is new",
+     ReadDuration<PublishMs>, ShowDuration<PublishMs>},
+    {"remote.poll_interval", "TIME", "How often a replica looks", ReadDuration<PollMs>,
+     ShowDuration<PollMs>},
+    {"remote.keep_deleted", "TIME", "How long objects stay that nothing names any more",
+     ReadDuration<KeepDeletedMs>, ShowDuration<KeepDeletedMs>},
     {"compat.schema", "FORM", "How schemas are shown: created, head or seed", ReadEcho, ShowEcho},
     {"log.level", "LEVEL", "debug, info, warning or error", ReadLevel, ShowLevel},
     {"log.requests", "BOOL", "true: one line for every request", ReadLogRequests, ShowLogRequests},
@@ -202,10 +257,11 @@ std::string Replaced(std::string_view path, char other, bool upper) {
   return text;
 }
 
-// The door's address is named by the door, in flags and variables: --http, --flight, --metrics.
+// The door's address is named by the door, in flags and variables: --http, --flight, --metrics;
+// --remote likewise.
 std::string_view Stem(const Setting& setting) {
   std::string_view path = setting.path;
-  for (const std::string_view ending : {".listen", ".prometheus_port"}) {
+  for (const std::string_view ending : {".listen", ".prometheus_port", ".url"}) {
     if (path.ends_with(ending)) path.remove_suffix(ending.size());
   }
   return path;

@@ -19,11 +19,13 @@
 #include "api/http/http_server.h"
 #include "api/http/listener.h"
 #include "api/json_text.h"
+#include "base/metric_names.h"
 #include "base/metrics.h"
 #include "pull/puller.h"
 #include "pull/source.h"
 #include "server/log.h"
 #include "server/metric_sources.h"
+#include "server/remote_setup.h"
 #include "server/service_notify.h"
 
 namespace fletching::server {
@@ -48,8 +50,7 @@ sigset_t EndSignals() {
 }
 
 // For programs that start us: the addresses of what is open, on one line of stdout.
-void AnnounceReady(const std::string& http, const std::string& flight,
-                   const std::string& metrics) {
+void AnnounceReady(const std::string& http, const std::string& flight, const std::string& metrics) {
   std::string line = "{\"event\":\"ready\",\"http\":";
   api::AppendJsonString(&line, http);
   if (!flight.empty()) {
@@ -145,11 +146,17 @@ void LogPull(Log* log, const pull::PullEvent& event) {
 }
 
 Result<std::unique_ptr<pull::Puller>> StartPuller(Engine* engine, const ServerConfig& config,
-                                                  Log* log) {
+                                                  Log* log, Metrics* metrics) {
+  if (config.remote.role == RemoteRole::kReplica && !config.tables.empty()) {
+    return InvalidArgument("a replica loads no tables by itself; its writer does");
+  }
   return pull::Puller::Start(
       engine, config.tables,
-      {.spool_folder = config.data_dir,
-       .on_event = [log](const pull::PullEvent& event) { LogPull(log, event); }});
+      {.spool_folder = config.data_dir, .on_event = [log, metrics](const pull::PullEvent& event) {
+         LogPull(log, event);
+         if (event.kind != pull::PullEvent::Kind::kFailed) return;
+         metrics->Get(metric::kLoadFailures, {event.table, event.reason})->Add();
+       }});
 }
 
 std::string WhyNotReady(const pull::Puller& puller) {
@@ -223,6 +230,8 @@ Status Serve(const LoadedConfig& loaded) {
   options.metrics = &metrics;
   options.data_dir = config.data_dir;
   options.mode = OpenMode::kWrite;
+  ARROW_ASSIGN_OR_RAISE(const auto remote, RemoteSetup::Make(config, &log));
+  remote->Prepare(&options);
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, Engine::Open(options));
   for (const TableInfo& table : engine->ListTables()) {
     if (table.health.ok()) continue;
@@ -230,13 +239,21 @@ Status Serve(const LoadedConfig& loaded) {
               {{"table", table.name}, {"text", table.health.message()}});
   }
   AddMetricSources(engine.get(), config.data_dir, &metrics);
+  ARROW_RETURN_NOT_OK(remote->Start(engine.get(), &metrics));
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<pull::Puller> puller,
-                        StartPuller(engine.get(), config, &log));
+                        StartPuller(engine.get(), config, &log, &metrics));
   http::HttpServerOptions http = config.http;
   http.metrics = &metrics;
   http.spool_folder = config.data_dir;
-  http.handlers.not_ready = [puller = puller.get()] { return WhyNotReady(*puller); };
-  http.handlers.problems = [puller = puller.get()] { return Problems(*puller); };
+  http.handlers.not_ready = [puller = puller.get(), remote = remote.get()] {
+    const std::string why = remote->WhyNotReady();
+    return why.empty() ? WhyNotReady(*puller) : why;
+  };
+  http.handlers.problems = [puller = puller.get(), remote = remote.get()] {
+    std::vector<std::string> problems = remote->Problems();
+    for (std::string& problem : Problems(*puller)) problems.push_back(std::move(problem));
+    return problems;
+  };
   http.on_request = [&log, all = config.log_requests](const http::RequestEvent& event) {
     LogRequest(&log, all, event);
   };
@@ -258,8 +275,9 @@ Status Serve(const LoadedConfig& loaded) {
   WaitForSignal(&log);
   NotifyService("STOPPING=1");
   WindDown(config, server.get(), flight.get(), &log);
-  puller.reset();
   if (metrics_server != nullptr) metrics_server->Stop(0);
+  puller.reset();
+  remote->Stop();
   pull::CloseSources();
   const Status closed = engine->Close();
   log.Write(closed.ok() ? LogLevel::kInfo : LogLevel::kError, "stopped",
