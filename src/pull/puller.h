@@ -2,10 +2,12 @@
 // is new in the place of what there is. Journey: discover -> fetch -> seal -> publish.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fletching/fwd.h"
@@ -15,6 +17,9 @@
 
 namespace fletching::pull {
 
+inline constexpr std::array<std::string_view, 5> kFailureReasons = {"source", "schema", "data",
+                                                                    "shrunk", "storage"};
+
 struct PullEvent {
   enum class Kind : uint8_t { kLoading, kProgress, kLoaded, kKept, kFailed };
   Kind kind;
@@ -23,7 +28,7 @@ struct PullEvent {
   int64_t row_count = 0;
   int64_t millis = 0;
   std::string text;    // why it was kept, or what failed
-  std::string reason;  // of a failure, one word: "source", "schema", "data", "shrunk", "storage"
+  std::string reason;  // of a failure: one of kFailureReasons
 };
 
 struct PullStatus {

@@ -150,6 +150,12 @@ Result<std::unique_ptr<pull::Puller>> StartPuller(Engine* engine, const ServerCo
   if (config.remote.role == RemoteRole::kReplica && !config.tables.empty()) {
     return InvalidArgument("a replica loads no tables by itself; its writer does");
   }
+  // Shown as 0 from the start, so that the first failure is an increase.
+  for (const pull::PulledTable& table : config.tables) {
+    for (const std::string_view reason : pull::kFailureReasons) {
+      metrics->Get(metric::kLoadFailures, {table.name, reason});
+    }
+  }
   return pull::Puller::Start(
       engine, config.tables,
       {.spool_folder = config.data_dir, .on_event = [log, metrics](const pull::PullEvent& event) {

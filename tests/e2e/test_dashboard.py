@@ -15,6 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
+from pull_node import publish
+from pull_node import rows as pulled_rows
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -101,8 +103,17 @@ class Prometheus:
 
 @pytest.fixture
 def prometheus(make_server, tmp_path):
-    """One that watches `server`, which is busy meanwhile."""
-    server = make_server("--metrics", ":0")
+    """One that watches `server`, which is busy meanwhile, loads a table and has a remote."""
+    publish(tmp_path / "source", "2026-11-20", {"a.parquet": pulled_rows({"k": 1.0})})
+    config = tmp_path / "config.yaml"
+    table = {
+        "source": {"local": {"path": str(tmp_path / "source")}},
+        "key": "id",
+        "columns": {"id": {"dtype": "utf8"}, "score": {"dtype": "float32"}},
+    }
+    config.write_text(json.dumps({"tables": {"pulled": table}}))
+    remote = f"file://{tmp_path}/remote"
+    server = make_server("--metrics", ":0", "--config", str(config), "--remote", remote)
     server.create(
         "t",
         {
