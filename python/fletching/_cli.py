@@ -43,6 +43,7 @@ EXAMPLES = {
     "compact": "  fletching compact features docs",
     "rollback": "  fletching rollback http://127.0.0.1:8080 docs    # of a server that runs\n"
     "  fletching rollback /var/lib/fletching docs",
+    "promote": "  fletching promote --data-dir /var/lib/fletching --remote s3://features/prod",
     "snapshot": "  fletching snapshot features /backup/monday",
     "restore": "  fletching restore /backup/monday features",
     "inspect": "  fletching inspect features\n"
@@ -120,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("path", help="the data folder, or the URL of the server that has it open")
     rollback.add_argument("table")
     rollback.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+
+    promote = bare("promote", _promote, "make a folder the one that writes to a remote")
+    promote.add_argument("--data-dir", required=True, help="empty, or a replica's that is stopped")
+    promote.add_argument("--remote", required=True, help="s3://bucket/prefix")
+    promote.add_argument("--remote-endpoint", default="", help="of an S3 that is not Amazon's")
+    promote.add_argument("--remote-region", default="", help="of the bucket")
 
     snapshot = command("snapshot", _snapshot, "copy all tables into a folder of their own")
     snapshot.add_argument("target", help="a new or an empty folder")
@@ -279,6 +286,14 @@ def _rollback(options: argparse.Namespace) -> int:
     else:
         print(f"{options.table} shows {name or 'what was written before it was loaded'}")
     return 0
+
+
+def _promote(options: argparse.Namespace) -> int:
+    flags = ["--promote", "--data-dir", options.data_dir, "--remote", options.remote]
+    for name in ("remote_endpoint", "remote_region"):
+        if value := getattr(options, name):
+            flags += [f"--{name.replace('_', '-')}", value]
+    return serve(flags)
 
 
 def _snapshot(options: argparse.Namespace) -> int:

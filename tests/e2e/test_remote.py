@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -57,13 +58,13 @@ class Remote:
         return self.node(name, "replica", **settings)
 
     def promote(self, name: str) -> subprocess.CompletedProcess:
-        command = [daemon_path(), "--promote", "--remote", self.url]
+        command = [sys.executable, "-m", "fletching", "promote", "--remote", self.url]
         command += ["--data-dir", self.folder / name]
         return subprocess.run(
             [str(part) for part in command],
             capture_output=True,
             text=True,
-            env={**os.environ, **self.env},
+            env={**os.environ, **self.env, "FLETCHINGD": str(daemon_path())},
         )
 
     def stop(self) -> None:
