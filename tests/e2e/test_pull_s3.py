@@ -23,8 +23,15 @@ class Bucket:
         self.fs, self.prefix = server.arrow(), prefix
 
     def put(self, name: str, content: bytes) -> None:
-        with self.fs.open_output_stream(f"{BUCKET}/{self.prefix}/{name}") as out:
-            out.write(content)
+        for last_try in (False, False, False, True):
+            try:
+                with self.fs.open_output_stream(f"{BUCKET}/{self.prefix}/{name}") as out:
+                    out.write(content)
+                return
+            except OSError as error:
+                # Now and then the gateway cannot read the end of PyArrow's multipart upload.
+                if last_try or "CompleteMultipartUpload" not in str(error):
+                    raise
 
     def publish(self, date: str, files: dict[str, pa.Table], complete: bool = True) -> None:
         for name, table in files.items():
