@@ -22,7 +22,7 @@ S ?= 60
 configure = cmake --preset $(1) -B $(2) -DFLETCHING_ROOMS="$(ROOMS)" --log-level=WARNING >/dev/null
 compile = cmake --build $(1) -j$(JOBS) $(if $(2),--target $(2))
 
-.PHONY: build setup setup-dev demo test test-unit test-python lint fmt bench asan tsan fuzz serve \
+.PHONY: build setup setup-dev demo demo-s3 test test-unit test-python lint fmt bench asan tsan fuzz serve \
         wheel test-wheel test-torch docs weigh mutants crash headers clean help
 
 build: setup-dev ## incremental dev build of everything
@@ -40,6 +40,12 @@ demo: setup ## real data in, features out: builds, loads, serves, reads back and
 	@$(call compile,build/release,fletchingd _native)
 	@FLETCHINGD=$(CURDIR)/build/release/bin/fletchingd PYTHONPATH=$(CURDIR)/build/release/python \
 	  $(PY) demo/flights.py
+
+demo-s3: setup-dev ## a node from S3 and a YAML file: loads, swaps, is killed, comes back from an empty disk
+	@$(call configure,release,build/release)
+	@$(call compile,build/release,fletchingd _native)
+	@FLETCHINGD=$(CURDIR)/build/release/bin/fletchingd \
+	  PYTHONPATH=$(CURDIR)/build/release/python:$(CURDIR)/tests/s3 $(PY) demo/stateless.py
 
 test: build test-unit test-python ## unit tests, smoke runs of fuzzers and benchmarks, pytest
 

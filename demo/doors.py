@@ -21,19 +21,31 @@ ROOT = Path(__file__).parent.parent
 class Server:
     """fletchingd over a folder, on a port that the system picks."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *flags: str, flight: str = "off", env: dict[str, str] | None = None
+    ) -> None:
         program = os.environ.get("FLETCHINGD", str(ROOT / "build/release/bin/fletchingd"))
         if not Path(program).exists():
             raise SystemExit(f"{program} is not there; run `make demo`, which builds it")
         command = [program, "--data-dir", str(folder), "--http", "127.0.0.1:0"]
-        command += ["--flight", "off"]
+        command += ["--flight", flight, *flags]
         self.log = folder.with_suffix(".log").open("w+")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
         ready = self.process.stdout.readline()  # one line, for programs: where it listens
         if not ready:
-            self.log.seek(0)
-            raise SystemExit(f"fletchingd did not start:\n{self.log.read()}")
+            raise SystemExit(f"fletchingd did not start:\n{self.log_text()}")
         self.address = json.loads(ready)["http"]
+        self.flight_address = json.loads(ready).get("flight", "")
+
+    def log_text(self) -> str:
+        self.log.seek(0)
+        return self.log.read()
 
     def stop(self) -> int:
         """SIGTERM: it finishes what it has begun. The exit status, 0 if all went well."""
