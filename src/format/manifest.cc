@@ -79,6 +79,7 @@ std::vector<ManifestSegment> DecodeSegments(Decoder* in) {
 Status DecodeGenerations(Decoder* in, Manifest* manifest) {
   manifest->generation = in->GetText("generation");
   manifest->loaded_time_us = in->Get<int64_t>("loaded_time_us");
+  manifest->partition_count = in->Get<uint32_t>("partition_count");
   manifest->rejected = in->GetText("rejected");
   const auto has_previous = in->Get<uint8_t>("has_previous");
   if (has_previous > 1) return InvalidArgument("has_previous is neither 0 nor 1");
@@ -87,6 +88,7 @@ Status DecodeGenerations(Decoder* in, Manifest* manifest) {
   ManifestGeneration& previous = manifest->previous.emplace();
   previous.name = in->GetText("generation");
   previous.loaded_time_us = in->Get<int64_t>("loaded_time_us");
+  previous.partition_count = in->Get<uint32_t>("partition_count");
   ARROW_RETURN_NOT_OK(DecodeSchema(in, &previous.schema));
   previous.segments = DecodeSegments(in);
   return Status::OK();
@@ -116,11 +118,13 @@ Status DecodePayload(ByteSpan payload, uint32_t version, const std::string& file
 void EncodeGenerations(const Manifest& manifest, Encoder* out) {
   out->PutText(manifest.generation);
   out->Put(manifest.loaded_time_us);
+  out->Put(manifest.partition_count);
   out->PutText(manifest.rejected);
   out->Put(static_cast<uint8_t>(manifest.previous.has_value() ? 1 : 0));
   if (!manifest.previous.has_value()) return;
   out->PutText(manifest.previous->name);
   out->Put(manifest.previous->loaded_time_us);
+  out->Put(manifest.previous->partition_count);
   EncodeSchema(manifest.previous->schema, out);
   EncodeSegments(manifest.previous->segments, out);
 }

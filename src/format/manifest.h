@@ -48,6 +48,7 @@ struct ManifestSegment {
 struct ManifestGeneration {
   std::string name;
   int64_t loaded_time_us = 0;
+  uint32_t partition_count = 1;
   TableSchema schema;
   std::vector<ManifestSegment> segments;  // oldest first
 };
@@ -65,6 +66,8 @@ struct Manifest {
   // Of tables that are loaded as a whole; else empty.
   std::string generation;
   int64_t loaded_time_us = 0;
+  // Segment i holds the keys whose partition is i (segment/keys.h), when there are as many.
+  uint32_t partition_count = 1;
   std::string rejected;  // the generation that was taken back last
   std::optional<ManifestGeneration> previous;
 

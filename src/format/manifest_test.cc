@@ -39,9 +39,11 @@ Manifest Loaded() {
   Manifest manifest = Sample();
   manifest.generation = "2026-11-02";
   manifest.loaded_time_us = 1'795'000'000'000'000;
+  manifest.partition_count = 8;
   manifest.rejected = "2026-11-03";
   manifest.previous = ManifestGeneration{.name = "2026-11-01",
                                          .loaded_time_us = 1'794'000'000'000'000,
+                                         .partition_count = 2,
                                          .schema = manifest.schema,
                                          .segments = {{.number = 5, .row_count = 3}}};
   manifest.previous->schema.columns.pop_back();
@@ -84,6 +86,8 @@ TEST(Manifest, KeepsBothGenerations) {
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(decoded->generation, "2026-11-02");
   EXPECT_EQ(decoded->rejected, "2026-11-03");
+  EXPECT_EQ(decoded->partition_count, 8u);
+  EXPECT_EQ(decoded->previous->partition_count, 2u);
   EXPECT_EQ(decoded->loaded_time_us, 1'795'000'000'000'000);
   ASSERT_TRUE(decoded->previous.has_value());
   EXPECT_EQ(decoded->previous->name, "2026-11-01");

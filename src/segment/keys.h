@@ -46,6 +46,12 @@ Result<KeyBatch> EncodeKeys(const KeyArrays& columns);
 void HashKeys(const KeyBatch& keys, uint64_t seed, uint64_t* hashes_out);
 uint64_t HashKey(ByteSpan key, uint64_t seed);
 
+// Which of `count` partitions a key of this hash with seed 0 belongs to. Not the table's own seed:
+// its upper bits choose the bucket in a segment's index.
+inline uint32_t PartitionOf(uint64_t hash, uint32_t count) {
+  return static_cast<uint32_t>((hash >> 32) * count >> 32);
+}
+
 // The inverse of EncodeKeys. Errors: kCorruption when the bytes do not add up.
 Result<KeyArrays> DecodeKeys(const TableSchema& schema, const std::vector<ByteSpan>& keys);
 

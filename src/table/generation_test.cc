@@ -112,6 +112,35 @@ TEST(Generation, SpreadsRowsOverSegmentsWhichStay) {
   EXPECT_EQ(table.Show(Ids({0, 4999, 5000})), "1 | 1 | missing | ");
 }
 
+// A look-up asks one segment a key; what it finds must be what asking all of them finds.
+TEST(Generation, FindsEveryKeyInItsPartition) {
+  for (const int32_t segment_count : {2, 3, 8, 64}) {
+    io::SimFileSystem disk;
+    TestTable table(&disk, Numbers());
+    ASSERT_TRUE(Load(&table, "monday", 1000, 1, segment_count).ok());
+    const auto expect_all = [&] {
+      Ints ids;
+      std::string expected;
+      for (int64_t id = 1100; id-- > 0;) {  // the last hundred are not there, one key twice
+        ids.insert(ids.end(), {id, id});
+        expected += id < 1000 ? "1 | 1 | " : "missing | missing | ";
+      }
+      EXPECT_EQ(table.Show(Ids(ids)), expected) << segment_count;
+    };
+    expect_all();
+    ASSERT_TRUE(table.Open().ok());
+    expect_all();
+    ASSERT_TRUE(table->Compact().ok());  // one segment, which is no partition
+    expect_all();
+    ASSERT_TRUE(table.Open().ok());
+    expect_all();
+    ASSERT_TRUE(Load(&table, "tuesday", 1000, 1, 5).ok());
+    expect_all();
+    ASSERT_TRUE(table->RollBack().ok());
+    expect_all();
+  }
+}
+
 TEST(Generation, KeepsTheLastRowOfAKeyInEverySegmentCount) {
   for (const int32_t segment_count : {1, 3}) {
     io::SimFileSystem disk;

@@ -18,6 +18,7 @@ Status Locator::Run() {
     return Status::OK();
   }
   first_source_ = first;
+  if (IsPartitioned(first)) return SearchPartitions(first);
   searched_count_ = 1;
   KeySelection all = Selection(first);
   all.is_hashed = false;
@@ -64,6 +65,62 @@ std::span<const uint32_t> Locator::Touched(const segment::RowLayout& layout) {
   }
   s_.touched.resize(kept);
   return s_.touched;
+}
+
+// Sources of a generation are its segments, the last partition first, and an empty memory table.
+bool Locator::IsPartitioned(size_t first) const {
+  const uint32_t count = version_.state->partition_count;
+  if (count < 2 || version_.sources.size() - first != count) return false;
+  return std::all_of(version_.sources.begin() + static_cast<ptrdiff_t>(first),
+                     version_.sources.end(),
+                     [](const Source& source) { return source.segment != nullptr; });
+}
+
+// A counting sort: each partition's keys in the order of the request.
+void Locator::SortByPartition(uint32_t count) {
+  const auto keys = static_cast<size_t>(keys_.count);
+  s_.partition_hashes.resize(keys);
+  segment::HashKeys(keys_, 0, s_.partition_hashes.data());
+  s_.starts.assign(count + 1, 0);
+  for (uint64_t& hash : s_.partition_hashes) {
+    hash = segment::PartitionOf(hash, count);
+    ++s_.starts[hash + 1];
+  }
+  for (uint32_t i = 0; i < count; ++i) s_.starts[i + 1] += s_.starts[i];
+  s_.positions.resize(keys);
+  for (size_t i = 0; i < keys; ++i) {
+    s_.positions[s_.starts[s_.partition_hashes[i]]++] = static_cast<uint32_t>(i);
+  }
+  // Each start has become its partition's end.
+  for (uint32_t i = count; i > 0; --i) s_.starts[i] = s_.starts[i - 1];
+  s_.starts[0] = 0;
+}
+
+Status Locator::SearchPartitions(size_t first) {
+  const uint32_t count = version_.state->partition_count;
+  const auto keys = static_cast<size_t>(keys_.count);
+  segment::HashKeys(keys_, version_.state->hash_seed, s_.hashes.data());
+  SortByPartition(count);
+  std::fill(s_.bodies.begin(), s_.bodies.end(), nullptr);
+  s_.sources.assign(keys, static_cast<uint16_t>(first));
+  searched_count_ = count;
+  for (uint32_t partition = 0; partition < count; ++partition) {
+    const size_t source = first + count - 1 - partition;
+    const std::span<const uint32_t> positions(s_.positions.data() + s_.starts[partition],
+                                              s_.starts[partition + 1] - s_.starts[partition]);
+    if (positions.empty()) continue;
+    s_.found_bodies.resize(positions.size());
+    s_.found_rows.resize(positions.size());
+    KeySelection selection = Selection(source);
+    selection.is_all = false;
+    selection.positions = positions;
+    ARROW_ASSIGN_OR_RAISE(const int64_t found, version_.sources[source].Find(
+                                                   selection, version_.commit,
+                                                   s_.found_bodies.data(), s_.found_rows.data()));
+    found_count_ += found;
+    for (size_t i = 0; found > 0 && i < positions.size(); ++i) Take(positions[i], source, i);
+  }
+  return Status::OK();
 }
 
 // Only keys that no newer source had.

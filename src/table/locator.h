@@ -25,6 +25,10 @@ struct LocateScratch {
   std::vector<const uint8_t*> found_bodies;
   std::vector<uint32_t> found_rows;
   std::vector<uint32_t> touched;
+  // Keys by partition: positions[starts[i] .. starts[i + 1]) are those of partition i.
+  std::vector<uint64_t> partition_hashes;
+  std::vector<uint32_t> positions;
+  std::vector<uint32_t> starts;
 
   static constexpr size_t kKeptKeys = 64 * 1024;
   void Resize(size_t count) {
@@ -60,6 +64,10 @@ class Locator {
  private:
   segment::KeySelection Selection(size_t source);
   std::span<const uint32_t> Touched(const segment::RowLayout& layout);
+  // Where each key can only be in one segment, and which is known.
+  bool IsPartitioned(size_t first) const;
+  Status SearchPartitions(size_t first);
+  void SortByPartition(uint32_t count);
   Status SearchRest(size_t source);
   Status SearchNewer(size_t source);
   void Take(size_t key, size_t source, size_t found);

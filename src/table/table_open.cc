@@ -131,7 +131,7 @@ Status Table::Recover() {
   name_ = manifest_.table_name;
   opened_manifest_ = manifest_.number;
   state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id,
-                            GenerationOf(manifest_));
+                            GenerationOf(manifest_), manifest_.partition_count);
   last_commit_ = manifest_.commit;
   uint64_t next = manifest_.next_segment;
   for (const uint64_t number : NumbersOf(files, kSegmentEnding)) next = std::max(next, number + 1);

@@ -55,8 +55,8 @@ uint64_t LiveRows(const std::vector<Source>& sources) {
 // None: a table that was only just made.
 std::optional<format::ManifestGeneration> WhatThereIs(const format::Manifest& manifest) {
   if (manifest.segments.empty() && manifest.generation.empty()) return std::nullopt;
-  return format::ManifestGeneration{manifest.generation, manifest.loaded_time_us, manifest.schema,
-                                    manifest.segments};
+  return format::ManifestGeneration{manifest.generation, manifest.loaded_time_us,
+                                    manifest.partition_count, manifest.schema, manifest.segments};
 }
 
 std::set<uint64_t> SegmentsOf(const format::Manifest& manifest) {
@@ -130,7 +130,8 @@ class Table::GenerationWriter {
     ARROW_ASSIGN_OR_RAISE(const std::vector<uint64_t> hashes, HashesOf(*rows));
     std::vector<arrow::Int32Builder> places(segments_.size());
     for (int64_t row = 0; row < rows->num_rows(); ++row) {
-      const uint64_t part = (hashes[static_cast<size_t>(row)] >> 32) * segments_.size() >> 32;
+      const uint32_t part = segment::PartitionOf(hashes[static_cast<size_t>(row)],
+                                                 static_cast<uint32_t>(segments_.size()));
       ARROW_RETURN_NOT_OK(places[part].Append(static_cast<int32_t>(row)));
     }
     for (size_t part = 0; part < segments_.size(); ++part) {
@@ -205,6 +206,7 @@ Result<WriteResult> Table::Replace(const ReplaceRequest& request,
   next.previous = WhatThereIs(manifest_);
   next.generation = request.generation;
   next.loaded_time_us = now_us;
+  next.partition_count = static_cast<uint32_t>(request.segment_count);
   next.rejected.clear();
   std::vector<uint64_t> fresh_segments;
   for (const Source& segment : sources) fresh_segments.push_back(segment.number);
@@ -228,6 +230,7 @@ Status Table::RollBack() {
   next.previous = WhatThereIs(manifest_);
   next.generation = back.name;
   next.loaded_time_us = back.loaded_time_us;
+  next.partition_count = back.partition_count;
   next.rejected = manifest_.generation;
   return SwitchTo(state, std::move(sources), std::move(next), {});
 }
@@ -253,7 +256,7 @@ Status Table::SwitchTo(const std::shared_ptr<const TableState>& state,
   for (Source& source : newest_first) source.commit = last_commit_;
   sources_ = std::move(newest_first);
   state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id,
-                            GenerationOf(manifest_));
+                            GenerationOf(manifest_), manifest_.partition_count);
   PushMemtable(0);
   PublishVersion(last_commit_);
 

@@ -38,6 +38,7 @@ class SnapshotWriter {
     if (const auto& generation = version_.state->generation; generation.has_value()) {
       manifest.generation = generation->name;  // what it replaced stays behind
       manifest.loaded_time_us = generation->loaded_time_us;
+      manifest.partition_count = version_.state->partition_count;
       manifest.rejected = generation->rejected;
     }
     for (const Source& source : version_.sources) {

@@ -44,12 +44,14 @@ bool IsOlderThan(int64_t age_us, int64_t now_us, int64_t time_us) {
 
 std::shared_ptr<const TableState> TableState::Make(TableSchema schema, uint64_t hash_seed,
                                                    uint32_t next_column_id,
-                                                   std::optional<GenerationInfo> generation) {
+                                                   std::optional<GenerationInfo> generation,
+                                                   uint32_t partition_count) {
   auto state = std::make_shared<TableState>();
   state->schema = std::move(schema);
   state->hash_seed = hash_seed;
   state->next_column_id = next_column_id;
   state->generation = std::move(generation);
+  state->partition_count = partition_count;
   for (const ColumnSchema& column : state->schema.columns) {
     if (state->schema.IsKey(column.name)) continue;
     const auto index = static_cast<int32_t>(state->value_columns.size());

@@ -27,6 +27,7 @@ struct TableState {
   uint64_t hash_seed = 0;
   uint32_t next_column_id = 1;
   std::optional<GenerationInfo> generation;
+  uint32_t partition_count = 1;  // of the generation; see format::Manifest
 
   std::vector<ColumnSchema> value_columns;  // every column that is not a key, declared order
   std::vector<ColumnSchema> key_columns;    // key order
@@ -38,7 +39,8 @@ struct TableState {
 
   static std::shared_ptr<const TableState> Make(TableSchema schema, uint64_t hash_seed,
                                                 uint32_t next_column_id,
-                                                std::optional<GenerationInfo> generation = {});
+                                                std::optional<GenerationInfo> generation = {},
+                                                uint32_t partition_count = 1);
   // nullptr when `name` is no value column.
   const ColumnSchema* FindValue(std::string_view name) const;
   // Key columns in key order, then value columns; -1 when `name` is neither.
