@@ -27,7 +27,7 @@ Result<ClaimReport> Promote(store::ObjectStore* store, const std::string& data_d
   // The folder is marked last: should this process die in between, promoting it again is all it
   // takes.
   ARROW_RETURN_NOT_OK(PutRoot(store, next, found->etag, call).status());
-  ARROW_RETURN_NOT_OK(WriteIdentity(data_dir, {store->url(), next.writer_id}));
+  ARROW_RETURN_NOT_OK(WriteIdentity(data_dir, {store->url(), next.writer_id, next.sequence}));
   return ClaimReport{next.sequence, static_cast<int64_t>(next.tables.size()), sync.fetched_bytes()};
 }
 

@@ -188,7 +188,7 @@ Status PrepareFolder(const std::string& data_dir, const std::string& url) {
       return InvalidArgument("the data folder " + data_dir +
                              " has tables of its own; a replica wants an empty one");
     }
-    ARROW_RETURN_NOT_OK(WriteIdentity(data_dir, {url, ""}));
+    ARROW_RETURN_NOT_OK(WriteIdentity(data_dir, {url, "", 0}));
   }
   return Disk()->MakeFolder(data_dir + "/tables");
 }

@@ -98,8 +98,16 @@ class Publisher::Impl {
                                  " has a writer already. To make this node the writer instead: "
                                  "`fletching promote`; to read from it: remote.role replica");
     }
+    if (found.has_value() && found->root.sequence > identity.sequence + 1) {
+      return InvalidArgument(
+          "the data folder is older than what it has published to " + store_->url() + " (root " +
+          std::to_string(found->root.sequence) + ", it knows of " +
+          std::to_string(identity.sequence) +
+          "): a backup, or a copy? Publishing it would take back what came since. Start with an "
+          "empty folder and `fletching promote`");
+    }
     if (identity.writer_id.empty()) {
-      identity = {store_->url(), NewWriterId()};
+      identity = {store_->url(), NewWriterId(), 0};
       ARROW_RETURN_NOT_OK(WriteIdentity(options_.data_dir, identity));
     }
     root_.writer_id = identity.writer_id;
@@ -255,7 +263,7 @@ class Publisher::Impl {
     ARROW_ASSIGN_OR_RAISE(etag_, PutRoot(store_, next, etag_, Call()));
     root_ = std::move(next);
     named_ = std::move(named);
-    return Status::OK();
+    return WriteIdentity(options_.data_dir, {store_->url(), root_.writer_id, root_.sequence});
   }
 
   // Objects that no root has named for a while. What is just being uploaded is young.

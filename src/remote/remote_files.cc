@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <sstream>
 #include <utility>
 
 #include "base/bytes.h"
@@ -110,15 +112,21 @@ Result<RemoteIdentity> ReadIdentity(const std::string& data_dir) {
   const ByteSpan bytes = file->bytes();
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   ARROW_RETURN_NOT_OK(file->CheckRead());
-  const size_t first = text.find('\n');
-  const size_t second = first == std::string::npos ? first : text.find('\n', first + 1);
-  if (second == std::string::npos) return Corruption(path, 0, "two lines are expected");
-  return RemoteIdentity{text.substr(0, first), text.substr(first + 1, second - first - 1)};
+  RemoteIdentity identity;
+  std::string sequence;
+  std::istringstream lines(text);
+  if (!std::getline(lines, identity.url) || !std::getline(lines, identity.writer_id) ||
+      !std::getline(lines, sequence)) {
+    return Corruption(path, 0, "three lines are expected");
+  }
+  identity.sequence = std::strtoull(sequence.c_str(), nullptr, 10);
+  return identity;
 }
 
 Status WriteIdentity(const std::string& data_dir, const RemoteIdentity& identity) {
   ARROW_RETURN_NOT_OK(Disk()->MakeFolder(data_dir));
-  return WriteFileDurably(data_dir + "/REMOTE", identity.url + "\n" + identity.writer_id + "\n");
+  return WriteFileDurably(data_dir + "/REMOTE", identity.url + "\n" + identity.writer_id + "\n" +
+                                                    std::to_string(identity.sequence) + "\n");
 }
 
 }  // namespace fletching::remote

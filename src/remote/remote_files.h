@@ -28,12 +28,13 @@ Result<format::Manifest> NewestManifest(const std::string& folder);
 // A small file in the place of an older one, durably.
 Status WriteFileDurably(const std::string& path, const std::string& bytes);
 
-// The file REMOTE of a data folder: as which node it wrote to which remote.
+// The file REMOTE of a data folder: as which node it wrote to which remote, and how far it came.
 struct RemoteIdentity {
   std::string url;
-  std::string writer_id;
+  std::string writer_id;  // empty: a replica's
+  uint64_t sequence = 0;  // of the last root it knows to have put; it may have put one more
 };
-// Both empty when there is none.
+// All empty when there is none.
 Result<RemoteIdentity> ReadIdentity(const std::string& data_dir);
 Status WriteIdentity(const std::string& data_dir, const RemoteIdentity& identity);
 

@@ -196,6 +196,25 @@ def test_a_writer_that_starts_again_goes_on(remote):
     until(lambda: value_of(replica, "k0") == 2 and value_of(replica, "k4") == 1, "both")
 
 
+def test_a_folder_from_a_backup_takes_nothing_back(remote):
+    writer = remote.node("writer")
+    writer.create("docs", SCHEMA)
+    writer.write("docs", rows(0, 5, 1))
+    until(lambda: len(events(writer, "published")) > 1, "a root")
+    writer.stop()
+    shutil.copytree(remote.folder / "writer", remote.folder / "backup")
+    writer = remote.node("writer")
+    for value in range(2, 5):
+        before = len(events(writer, "published"))
+        writer.write("docs", rows(0, 5, value))
+        until(lambda n=before, w=writer: len(events(w, "published")) > n, "the next root")
+    writer.stop()
+    with pytest.raises(AssertionError, match="older than what it has published"):
+        remote.node("backup")
+    writer = remote.node("writer")
+    assert value_of(writer, "k0") == 4
+
+
 def test_folders_that_belong_elsewhere_are_refused(remote, tmp_path):
     own = Server(tmp_path / "own")
     own.create("mine", SCHEMA)
