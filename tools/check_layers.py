@@ -33,9 +33,10 @@ ROOMS = {
     # ---- the public face ----
     "pull": {"face", "ingest", "base"},
     "remote": {"face", "store", "format", "io", "base"},
+    "access": {"store", "base"},
     "api": {"face", "ingest", "base"},
-    "api/http": {"face", "api", "base"},
-    "api/flight": {"face", "api", "ingest", "base"},
+    "api/http": {"face", "access", "api", "base"},
+    "api/flight": {"face", "access", "api", "ingest", "base"},
     "client": {"api", "ingest", "base"},
     "server": {"*"},
     "python/src": {"face", "client", "api", "base"},

@@ -1,6 +1,7 @@
 """The tables of a server, with the calls of an embedded database."""
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ DEFAULT_PORT = 8080
 class Client(Store):
     """Made by `fletching.connect`. Any thread may call any method at any time; calls of several
     threads use a connection each. Connections are kept between calls, and none is shared with a
-    parent or child of a fork. Pickles as URL and options.
+    parent or child of a fork. Pickles as URL and options, the key among them; `repr` hides it.
 
     timeout_ms: how long nothing may move on a connection before a call gives up with DeadlineError.
         A long answer that keeps coming takes as long as it takes.
@@ -40,6 +41,8 @@ class Client(Store):
     retries: how often a call is tried again after the server was too busy or not there. A call that
         changes something is only sent again if nothing of it can have been done.
     idle_connections_max: connections kept between calls.
+    api_key: the secret of a key, for a server that asks for one; if not given, what the environment
+        says as FLETCHING_API_KEY.
     """
 
     def __init__(
@@ -50,14 +53,16 @@ class Client(Store):
         connect_timeout_ms: int = 5_000,
         retries: int = 3,
         idle_connections_max: int = 16,
+        api_key: str | None = None,
     ) -> None:
         self.url = url
         """As it was given."""
-        self._options = {
+        self._options: dict[str, Any] = {
             "timeout_ms": timeout_ms,
             "connect_timeout_ms": connect_timeout_ms,
             "retries": retries,
             "idle_connections_max": idle_connections_max,
+            "api_key": _checked_key(api_key),
         }
         self._tables = RemoteTables(url, **self._options)
 
@@ -108,12 +113,13 @@ class RemoteTables:
         connect_timeout_ms: int,
         retries: int,
         idle_connections_max: int,
+        api_key: str,
     ) -> None:
         host, port, self._prefix = parse_url(url)
         self._retries = retries
         self._known: dict[str, TableInfo] = {}  # for their keys, which never change
         self._open_remote: Remote | None = Remote(
-            host, port, connect_timeout_ms, timeout_ms, idle_connections_max
+            host, port, connect_timeout_ms, timeout_ms, idle_connections_max, api_key
         )
 
     @property
@@ -324,6 +330,16 @@ def renewed(call: Call, start: Callable[[], Call]) -> Call:
         call.restart()  # the rows of a write can be taken only once
         return call
     return start()
+
+
+def _checked_key(api_key: str | None) -> str:
+    """ "" for none. Errors do not show it."""
+    key = os.environ.get("FLETCHING_API_KEY", "") if api_key is None else api_key
+    if not isinstance(key, str) or not all("!" <= letter <= "~" for letter in key):
+        raise InvalidArgumentError(
+            "an API key is a text of ASCII letters, digits and signs, without spaces or line ends"
+        )
+    return key
 
 
 def parse_url(url: str) -> tuple[str, int, str]:

@@ -335,6 +335,7 @@ class Remote:
         connect_timeout_ms: int,
         timeout_ms: int,
         idle_connections_max: int,
+        api_key: str = "",
     ) -> None: ...
     @property
     def where(self) -> str: ...

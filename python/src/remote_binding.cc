@@ -156,13 +156,14 @@ class Call {
 class Remote {
  public:
   Remote(const std::string& host, int port, int64_t connect_timeout_ms, int64_t timeout_ms,
-         int idle_connections_max) {
+         int idle_connections_max, const std::string& api_key) {
     client::PoolOptions options;
     options.host = host;
     options.port = static_cast<uint16_t>(port);
     options.connect_timeout_ms = connect_timeout_ms;
     options.stall_timeout_ms = timeout_ms;
     options.idle_connections_max = static_cast<size_t>(idle_connections_max);
+    options.api_key = api_key;
     const auto pool = [&] {
       GilReleased released;
       return client::ConnectionPool::Make(options);
@@ -251,9 +252,9 @@ void BindRemote(nb::module_& module) {
       .def("answer", &Call::Answer, nb::arg("key_count"), nb::arg("hits_only"))
       .def_prop_ro("body_range", &Call::BodyRange, "(address, bytes) of the received body.");
   nb::class_<Remote>(module, "Remote", "A server, and connections to it.")
-      .def(nb::init<const std::string&, int, int64_t, int64_t, int>(), nb::arg("host"),
-           nb::arg("port"), nb::arg("connect_timeout_ms"), nb::arg("timeout_ms"),
-           nb::arg("idle_connections_max"))
+      .def(nb::init<const std::string&, int, int64_t, int64_t, int, const std::string&>(),
+           nb::arg("host"), nb::arg("port"), nb::arg("connect_timeout_ms"), nb::arg("timeout_ms"),
+           nb::arg("idle_connections_max"), nb::arg("api_key") = "")
       .def_prop_ro("where", &Remote::where)
       .def("start", &Remote::Start, nb::arg("method"), nb::arg("target"),
            nb::arg("body") = nb::none(), nb::arg("content_type") = "",

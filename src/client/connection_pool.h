@@ -19,6 +19,7 @@ struct PoolOptions {
   uint16_t port = 8080;
   int64_t connect_timeout_ms = 5'000;
   int64_t stall_timeout_ms = 30'000;  // without a byte moving either way
+  std::string api_key = {};           // sent with every call; never in an error
   size_t idle_connections_max = 16;   // kept between calls; more may be open while calls run
 };
 

@@ -110,6 +110,8 @@ class HttpCall::Impl {
 
 void HttpCall::Impl::WriteHead() {
   head_ = request_.method + " " + request_.target + " HTTP/1.1\r\nHost: " + pool_->where();
+  const std::string& api_key = pool_->options().api_key;
+  if (!api_key.empty()) head_ += "\r\nAuthorization: Bearer " + api_key;
   if (!request_.accept.empty()) head_ += "\r\nAccept: " + request_.accept;
   if (!request_.content_type.empty()) head_ += "\r\nContent-Type: " + request_.content_type;
   if (request_.next_piece) {

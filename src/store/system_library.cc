@@ -20,7 +20,7 @@ constexpr int kOwnNamesFirst = RTLD_DEEPBIND;
 #endif
 
 Status Missing(const std::string& file, const std::string& package, const std::string& why) {
-  return Unsupported("object storage by s3:// needs " + file + " of the system (" + why +
+  return Unsupported("this needs " + file + " of the system (" + why +
                      "); fix: apt-get install " + package +
                      ", or the package of your system that has it");
 }

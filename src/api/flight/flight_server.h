@@ -17,6 +17,10 @@
 #include "fletching/fwd.h"
 #include "fletching/status.h"
 
+namespace fletching::access {
+class Guard;
+}
+
 namespace fletching::flight {
 
 struct CallEvent {
@@ -34,6 +38,7 @@ struct FlightServerOptions {
   int64_t calls_max = 1024;                      // in flight; one more is UNAVAILABLE
   int64_t keys_bytes_max = int64_t{64} << 20;    // a ticket, or a batch of keys
   int64_t batch_bytes_max = int64_t{256} << 20;  // one batch of a write, as it is sent and unpacked
+  const access::Guard* guard = nullptr;          // null: no keys. Lifetime: outlives the server
   std::function<void(const CallEvent&)> on_call;  // any thread
 };
 

@@ -123,12 +123,14 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(Engine* engine,
   ServerShared& shared = impl->shared;
   shared.metrics = impl->metrics.get();
   shared.routes = options.routes;
+  shared.guard = options.guard;
   shared.context = {.engine = engine,
                     .options = options.handlers,
                     .draining = &shared.draining,
                     .cancelled = &shared.cancelled,
                     .decode_budget = &shared.decode_budget,
                     .metrics = metrics,
+                    .has_keys = options.guard != nullptr,
                     .stages = &impl->metrics->stages()};
   shared.limits = options.limits;
   shared.spool.folder = options.spool_folder;

@@ -34,7 +34,8 @@ struct HttpServerOptions {
   // Lifetime: outlives the server.
   Metrics* metrics = nullptr;
   HandlerOptions handlers;
-  std::string spool_folder;                             // for long bodies; the data folder
+  const access::Guard* guard = nullptr;  // null: no keys. Lifetime: outlives the server
+  std::string spool_folder;              // for long bodies; the data folder
   std::function<void(const RequestEvent&)> on_request;  // any thread
 };
 

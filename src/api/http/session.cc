@@ -106,6 +106,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool Parse();
   bool OnHead();
   std::optional<HttpResponse> Refusal();
+  Status Admit();
   int64_t BodyBytesMax() const;
   bool SendContinue();
   bool StartFlush();
@@ -281,9 +282,23 @@ std::optional<HttpResponse> Session::Refusal() {
   has_slot_ = true;
   shared_->metrics->inflight().Add(1);
   const bool crowded = shared_->requests.fetch_add(1) >= shared_->limits.requests_max;
-  if (!crowded || match_.route->always_served) return std::nullopt;
-  shared_->metrics->rejected_requests().Add();
-  return ErrorResponse(503, "too many requests are in flight; try again in a moment");
+  if (crowded && !match_.route->always_served) {
+    shared_->metrics->rejected_requests().Add();
+    return ErrorResponse(503, "too many requests are in flight; try again in a moment");
+  }
+  if (const Status status = Admit(); !status.ok()) return ErrorResponse(status);
+  return std::nullopt;
+}
+
+// Whether this caller may do this: decided at the head, once.
+Status Session::Admit() {
+  const access::Need need = match_.route->need;
+  if (shared_->guard == nullptr || need == access::Need::kOpen) return Status::OK();
+  const RequestHead& head = reader_.head();
+  std::optional<std::string_view> secret = access::BearerOf(head.authorization);
+  if (!secret && !head.api_key.empty()) secret = head.api_key;
+  ARROW_ASSIGN_OR_RAISE(request_.caller, shared_->guard->Identify(secret));
+  return shared_->guard->Check(request_.caller, need, match_.path_args[0]);
 }
 
 int64_t Session::BodyBytesMax() const {

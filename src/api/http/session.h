@@ -48,6 +48,7 @@ struct ServerShared {
   // Enough for three of the largest pieces and dozens of small bodies.
   api::DecodeBudget decode_budget{int64_t{1} << 30};
   HandlerContext context;
+  const access::Guard* guard = nullptr;  // null: whoever reaches us may do everything
   HttpMetrics* metrics = nullptr;
   std::span<const Route> routes;
   SessionLimits limits;

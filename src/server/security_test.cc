@@ -1,0 +1,48 @@
+#include "server/security.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "server/config.h"
+
+namespace fletching::server {
+namespace {
+
+TEST(Security, TellsTheLoopbackFromEverythingElse) {
+  for (const char* host : {"127.0.0.1", "127.9.9.9", "::1", "localhost", "::ffff:127.0.0.1"}) {
+    EXPECT_FALSE(IsReachable(host)) << host;
+  }
+  for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1"}) {
+    EXPECT_TRUE(IsReachable(host)) << host;
+  }
+}
+
+TEST(Security, RefusesEveryDoorThatIsOpenToOthers) {
+  EXPECT_TRUE(CheckExposure({}).ok());
+  const auto expect_refused = [](ServerConfig config, const std::string& door) {
+    const Status status = CheckExposure(config);
+    ASSERT_FALSE(status.ok()) << door;
+    for (const std::string& part : {door, std::string("--keys-file"), std::string("--insecure")}) {
+      EXPECT_NE(status.message().find(part), std::string::npos) << status;
+    }
+    config.security.insecure = true;
+    EXPECT_TRUE(CheckExposure(config).ok());
+    config.security = {.keys_file = "keys"};
+    EXPECT_TRUE(CheckExposure(config).ok());
+  };
+  ServerConfig http;
+  http.http.host = "0.0.0.0";
+  expect_refused(http, "HTTP on 0.0.0.0");
+  ServerConfig flight;
+  flight.flight.host = "::";
+  expect_refused(flight, "Flight on ::");
+  flight.flight_on = false;
+  EXPECT_TRUE(CheckExposure(flight).ok()) << "it is not opened";
+  ServerConfig metrics;
+  metrics.metrics.host = "10.1.2.3";
+  expect_refused(metrics, "metrics on 10.1.2.3");
+}
+
+}  // namespace
+}  // namespace fletching::server
