@@ -103,7 +103,7 @@ def connect(url: str, **options: Any) -> Client:
 
     url: "http://127.0.0.1:8080"; "host:port" will do.
     options: see `Client`: timeout_ms, connect_timeout_ms, retries, idle_connections_max,
-        api_key.
+        tls_ca, api_key.
     """
     return Client(url, **options)
 

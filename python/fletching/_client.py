@@ -18,7 +18,6 @@ from fletching._errors import (
     InvalidArgumentError,
     NotFoundError,
     UnavailableError,
-    UnsupportedError,
 )
 from fletching._frames import Source
 from fletching._keys import key_arrays
@@ -41,6 +40,8 @@ class Client(Store):
     retries: how often a call is tried again after the server was too busy or not there. A call that
         changes something is only sent again if nothing of it can have been done.
     idle_connections_max: connections kept between calls.
+    tls_ca: for an https URL, a file (PEM) with the certificates to trust; if not given, those that
+        the system trusts.
     api_key: the secret of a key, for a server that asks for one; if not given, what the environment
         says as FLETCHING_API_KEY.
     """
@@ -53,6 +54,7 @@ class Client(Store):
         connect_timeout_ms: int = 5_000,
         retries: int = 3,
         idle_connections_max: int = 16,
+        tls_ca: str | os.PathLike[str] | None = None,
         api_key: str | None = None,
     ) -> None:
         self.url = url
@@ -62,6 +64,7 @@ class Client(Store):
             "connect_timeout_ms": connect_timeout_ms,
             "retries": retries,
             "idle_connections_max": idle_connections_max,
+            "tls_ca": None if tls_ca is None else os.fspath(tls_ca),
             "api_key": _checked_key(api_key),
         }
         self._tables = RemoteTables(url, **self._options)
@@ -113,13 +116,22 @@ class RemoteTables:
         connect_timeout_ms: int,
         retries: int,
         idle_connections_max: int,
+        tls_ca: str | None,
         api_key: str,
     ) -> None:
-        host, port, self._prefix = parse_url(url)
+        scheme, host, port, self._prefix = parse_url(url)
+        if scheme == "http" and tls_ca is not None:
+            raise InvalidArgumentError(f"tls_ca is for https, and '{url}' is not")
         self._retries = retries
         self._known: dict[str, TableInfo] = {}  # for their keys, which never change
         self._open_remote: Remote | None = Remote(
-            host, port, connect_timeout_ms, timeout_ms, idle_connections_max, api_key
+            host,
+            port,
+            connect_timeout_ms,
+            timeout_ms,
+            idle_connections_max,
+            api_key,
+            (tls_ca or "") if scheme == "https" else None,
         )
 
     @property
@@ -342,23 +354,19 @@ def _checked_key(api_key: str | None) -> str:
     return key
 
 
-def parse_url(url: str) -> tuple[str, int, str]:
-    """-> host, port, path before the API's own."""
+def parse_url(url: str) -> tuple[str, str, int, str]:
+    """-> scheme, host, port, path before the API's own."""
     text = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(text)
-        port = parts.port or DEFAULT_PORT
+        port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
     except ValueError as error:
         raise InvalidArgumentError(f"'{url}' is no URL of a server: {error}") from None
-    if parts.scheme == "https":
-        raise UnsupportedError(
-            "https is not spoken yet; use http inside your network, or a proxy that ends TLS"
-        )
-    if parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise InvalidArgumentError(
             f"'{url}' is no URL of a server; give one like http://127.0.0.1:8080"
         )
-    return parts.hostname, port, parts.path.rstrip("/")
+    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
 
 def _column_json(column: Column, key: list[str]) -> dict[str, Any]:

@@ -336,7 +336,12 @@ class Remote:
         timeout_ms: int,
         idle_connections_max: int,
         api_key: str = "",
-    ) -> None: ...
+        tls_ca: str | None = None,
+    ) -> None:
+        """
+        tls_ca: file of trusted certificates, "" for the system's; None for plain text.
+        """
+
     @property
     def where(self) -> str: ...
     def start(

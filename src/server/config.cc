@@ -40,7 +40,7 @@ constexpr char kHelpFoot[] =
     "in\n"
     "order: readiness fails, requests under way finish, nothing acknowledged is lost. SIGHUP "
     "reads\n"
-    "the keys file again.\n";
+    "the keys file and the certificate again.\n";
 
 Status Labelled(const std::string& where, const Status& status) {
   return status.WithMessage(where, ": ", status.message());

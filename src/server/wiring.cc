@@ -105,6 +105,7 @@ Result<std::unique_ptr<flight::FlightServer>> StartFlight(const ServerConfig& co
                                                           Log* log) {
   flight::FlightServerOptions options = config.flight;
   options.guard = security.guard();
+  ARROW_ASSIGN_OR_RAISE(options.tls, security.ReadTlsFiles());
   options.calls_max = config.http.limits.requests_max;
   options.keys_bytes_max = config.http.limits.keys_bytes_max;
   options.on_call = [log, all = config.log_requests](const flight::CallEvent& event) {
@@ -194,7 +195,11 @@ Result<std::unique_ptr<http::HttpServer>> StartMetricsServer(const ServerConfig&
   options.bulk_threads = 1;
   options.connections_max = 64;
   options.routes = http::MetricsRoutes();
-  options.guard = security.MetricsGuard(config.metrics.host);
+  // On the loopback they are for everybody.
+  if (IsReachable(options.host)) {
+    options.guard = security.guard();
+    options.tls = security.tls();
+  }
   options.metrics = metrics;
   return http::HttpServer::Start(nullptr, options);
 }
@@ -241,6 +246,7 @@ Status Serve(const LoadedConfig& loaded) {
   http::HttpServerOptions http = config.http;
   http.metrics = &metrics;
   http.guard = security->guard();
+  http.tls = security->tls();
   http.spool_folder = config.data_dir;
   http.handlers.not_ready = [puller = puller.get()] { return WhyNotReady(*puller); };
   http.handlers.problems = [puller = puller.get()] { return Problems(*puller); };

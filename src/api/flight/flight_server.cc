@@ -39,12 +39,15 @@ Result<std::unique_ptr<FlightServer>> FlightServer::Start(Engine* engine,
   }
   const bool six = options.host.find(':') != std::string::npos;
   const std::string host = six ? "[" + options.host + "]" : options.host;
-  auto location = arrow::flight::Location::ForGrpcTcp(host, options.port);
+  const bool tls = !options.tls.certificate.empty();
+  auto location = tls ? arrow::flight::Location::ForGrpcTls(host, options.port)
+                      : arrow::flight::Location::ForGrpcTcp(host, options.port);
   if (!location.ok()) {
     return InvalidArgument("'" + options.host +
                            "' is no address to listen on: " + location.status().message());
   }
   arrow::flight::FlightServerOptions settings(*location);
+  if (tls) settings.tls_certificates.push_back({options.tls.certificate, options.tls.key});
   settings.middleware.emplace_back(kGateName, MakeGate(&impl->state));
   impl->service = MakeService(&impl->state);
   if (const Status status = impl->service->Init(settings); !status.ok()) {

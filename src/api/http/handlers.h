@@ -22,7 +22,7 @@ class Metrics;
 namespace fletching::api {
 class DoorStages;
 class DecodeBudget;
-}
+}  // namespace fletching::api
 
 namespace fletching::http {
 
