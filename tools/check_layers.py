@@ -34,7 +34,7 @@ ROOMS = {
     "pull": {"face", "ingest", "base"},
     "remote": {"face", "store", "format", "io", "base"},
     "access": {"store", "base"},
-    "tls": {"store", "base"},
+    "tls": {"base"},
     "api": {"face", "ingest", "base"},
     "api/http": {"face", "access", "tls", "api", "base"},
     "api/flight": {"face", "access", "api", "ingest", "base"},
@@ -77,7 +77,7 @@ ADDRESSES = [
     Address(r"pugixml", ("src/store/s3_answer.cc",), 1),
     Address(r"boost/json", ("src/api/*.cc", "src/api/http/*.cc", "src/ingest/json_source.cc"), 4),
     Address(r"boost/url", ("src/api/*.cc", "src/api/http/*.cc"), 2),
-    Address(r"arrow/flight/", ("src/api/flight/*.cc",), 3),
+    Address(r"arrow/flight/", ("src/api/flight/*.cc",), 4),
     Address(r"parquet/", ("src/ingest/*.cc",), 4),
     Address(
         r"arrow/ipc/", ("src/ingest/*.cc", "src/api/*.cc", "src/client/*.cc", "src/table/*.cc"), 5

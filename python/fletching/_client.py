@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 
+from fletching._endpoint import checked_key, parse_url
 from fletching._errors import (
     BusyError,
     FletchingError,
@@ -25,8 +26,6 @@ from fletching._native import Answer, Call, Column, Remote, RowStream, TableInfo
 from fletching._store import KeyArrays, Store
 
 T = TypeVar("T")
-
-DEFAULT_PORT = 8080
 
 
 class Client(Store):
@@ -65,7 +64,7 @@ class Client(Store):
             "retries": retries,
             "idle_connections_max": idle_connections_max,
             "tls_ca": None if tls_ca is None else os.fspath(tls_ca),
-            "api_key": _checked_key(api_key),
+            "api_key": checked_key(api_key),
         }
         self._tables = RemoteTables(url, **self._options)
 
@@ -342,31 +341,6 @@ def renewed(call: Call, start: Callable[[], Call]) -> Call:
         call.restart()  # the rows of a write can be taken only once
         return call
     return start()
-
-
-def _checked_key(api_key: str | None) -> str:
-    """ "" for none. Errors do not show it."""
-    key = os.environ.get("FLETCHING_API_KEY", "") if api_key is None else api_key
-    if not isinstance(key, str) or not all("!" <= letter <= "~" for letter in key):
-        raise InvalidArgumentError(
-            "an API key is a text of ASCII letters, digits and signs, without spaces or line ends"
-        )
-    return key
-
-
-def parse_url(url: str) -> tuple[str, str, int, str]:
-    """-> scheme, host, port, path before the API's own."""
-    text = url if "://" in url else f"http://{url}"
-    try:
-        parts = urlsplit(text)
-        port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
-    except ValueError as error:
-        raise InvalidArgumentError(f"'{url}' is no URL of a server: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidArgumentError(
-            f"'{url}' is no URL of a server; give one like http://127.0.0.1:8080"
-        )
-    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
 
 def _column_json(column: Column, key: list[str]) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 #include <array>
 
-#include "store/system_library.h"
+#include "base/system_library.h"
 
 namespace fletching::tls {
 namespace {
-
-using store::SystemLibrary;
 
 Status FindAll(const SystemLibrary& ssl, const SystemLibrary& crypto, SslLibrary* found) {
   const auto find = [&](const SystemLibrary& library, const char* name, auto** function) {
