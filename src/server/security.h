@@ -21,10 +21,10 @@ class Log;
 struct ServerConfig;
 
 struct SecurityConfig {
-  std::string keys_file;
+  std::string keys_file = {};
   bool insecure = false;
-  std::string tls_certificate;  // with its key: both or none
-  std::string tls_key;
+  std::string tls_certificate = {};  // with its key: both or none
+  std::string tls_key = {};
 };
 
 // Readers and writers of these settings, for the table of settings.
