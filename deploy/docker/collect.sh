@@ -27,3 +27,8 @@ while read -r name path; do
   [[ $path == /* ]] || { echo "collect: $name was not found: $path" >&2; exit 1; }
   install -m 0644 "$path" "$root/$folder/$name"
 done
+
+# Loaded when there are keys or certificates.
+for name in libcrypto.so.3 libssl.so.3; do
+  install -m 0644 "/usr/lib/x86_64-linux-gnu/$name" "$root/usr/lib/x86_64-linux-gnu/$name"
+done

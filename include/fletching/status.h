@@ -21,20 +21,22 @@ using Result = arrow::Result<T>;
 
 // What a caller can act on.           built on Arrow's      HTTP  Python
 enum class ErrorCode : uint8_t {
-  kInvalidArgument = 1,  //            Invalid               400   ValueError
-  kSchemaMismatch = 2,   //            Invalid               400   TypeError
-  kTooLarge = 3,         //            Invalid               413   ValueError
-  kNotFound = 4,         //            KeyError              404   KeyError (table) / ValueError
-  kAlreadyExists = 5,    //            AlreadyExists         409   AlreadyExistsError
-  kUnsupported = 6,      //            NotImplemented        501   NotImplementedError
-  kCancelled = 7,        //            Cancelled             499   CancelledError
-  kDeadline = 8,         //            Cancelled             504   TimeoutError
-  kBusy = 9,             //            CapacityError         503   BusyError
-  kUnavailable = 10,     //            IOError               503   OSError
-  kCorruption = 11,      //            SerializationError    500   CorruptionError
-  kStorageFull = 12,     //            IOError               507   OSError (ENOSPC)
-  kLocked = 13,          //            IOError               503   LockedError
-  kInternal = 14,        //            UnknownError          500   RuntimeError
+  kInvalidArgument = 1,   //            Invalid               400   ValueError
+  kSchemaMismatch = 2,    //            Invalid               400   TypeError
+  kTooLarge = 3,          //            Invalid               413   ValueError
+  kNotFound = 4,          //            KeyError              404   KeyError (table) / ValueError
+  kAlreadyExists = 5,     //            AlreadyExists         409   AlreadyExistsError
+  kUnsupported = 6,       //            NotImplemented        501   NotImplementedError
+  kCancelled = 7,         //            Cancelled             499   CancelledError
+  kDeadline = 8,          //            Cancelled             504   TimeoutError
+  kBusy = 9,              //            CapacityError         503   BusyError
+  kUnavailable = 10,      //            IOError               503   OSError
+  kCorruption = 11,       //            SerializationError    500   CorruptionError
+  kStorageFull = 12,      //            IOError               507   OSError (ENOSPC)
+  kLocked = 13,           //            IOError               503   LockedError
+  kInternal = 14,         //            UnknownError          500   RuntimeError
+  kUnauthenticated = 15,  //           IOError               401   UnauthenticatedError
+  kForbidden = 16,        //           IOError               403   PermissionError
 };
 
 // Makers. The text says what happened and, where there is one, the fix.

@@ -25,6 +25,7 @@ from fletching._errors import (
     CorruptionError,
     DeadlineError,
     FletchingError,
+    ForbiddenError,
     InternalError,
     InvalidArgumentError,
     LockedError,
@@ -32,6 +33,7 @@ from fletching._errors import (
     SchemaMismatchError,
     StorageFullError,
     TooLargeError,
+    UnauthenticatedError,
     UnavailableError,
     UnsupportedError,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "Database",
     "DeadlineError",
     "FletchingError",
+    "ForbiddenError",
     "InspectLine",
     "InternalError",
     "InvalidArgumentError",
@@ -71,6 +74,7 @@ __all__ = [
     "Table",
     "TableInfo",
     "TooLargeError",
+    "UnauthenticatedError",
     "UnavailableError",
     "UnsupportedError",
     "VerifyReport",
@@ -98,7 +102,8 @@ def connect(url: str, **options: Any) -> Client:
     """The tables of a server, with the calls of `open`. Connects at the first call.
 
     url: "http://127.0.0.1:8080"; "host:port" will do.
-    options: see `Client`: timeout_ms, connect_timeout_ms, retries, idle_connections_max.
+    options: see `Client`: timeout_ms, connect_timeout_ms, retries, idle_connections_max,
+        tls_ca, api_key.
     """
     return Client(url, **options)
 

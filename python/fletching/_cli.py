@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 import fletching
-from fletching import _bench, _cli_load, _completion
+from fletching import _bench, _cli_load, _completion, _keygen
 
 EPILOG = """\
 examples:
@@ -49,6 +49,7 @@ EXAMPLES = {
     "inspect": "  fletching inspect features\n"
     "  fletching inspect features/tables/00000001/00000000000000000003.flman --json",
     "verify": "  fletching verify features && echo sound",
+    "keygen": _keygen.EXAMPLES,
     "bench": _bench.EXAMPLES,
     "completion": _completion.EXAMPLES,
 }
@@ -140,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--all", action="store_true", help="every entry of long tables")
 
     command("verify", _verify, "check every checksum of every file in a folder")
+    _keygen.add_arguments(bare("keygen", _keygen.run, "make a key for a server that asks for keys"))
     _bench.add_arguments(bare("bench", _bench.run, "measure loads and reads on this machine"))
 
     def completion(options: argparse.Namespace) -> int:

@@ -1,23 +1,24 @@
 """The tables of a server, with the calls of an embedded database."""
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 
+from fletching._endpoint import checked_key, parse_url
 from fletching._errors import (
     BusyError,
     FletchingError,
     InvalidArgumentError,
     NotFoundError,
     UnavailableError,
-    UnsupportedError,
 )
 from fletching._frames import Source
 from fletching._keys import key_arrays
@@ -26,13 +27,11 @@ from fletching._store import KeyArrays, Store
 
 T = TypeVar("T")
 
-DEFAULT_PORT = 8080
-
 
 class Client(Store):
     """Made by `fletching.connect`. Any thread may call any method at any time; calls of several
     threads use a connection each. Connections are kept between calls, and none is shared with a
-    parent or child of a fork. Pickles as URL and options.
+    parent or child of a fork. Pickles as URL and options, the key among them; `repr` hides it.
 
     timeout_ms: how long nothing may move on a connection before a call gives up with DeadlineError.
         A long answer that keeps coming takes as long as it takes.
@@ -40,6 +39,10 @@ class Client(Store):
     retries: how often a call is tried again after the server was too busy or not there. A call that
         changes something is only sent again if nothing of it can have been done.
     idle_connections_max: connections kept between calls.
+    tls_ca: for an https URL, a file (PEM) with the certificates to trust; if not given, those that
+        the system trusts.
+    api_key: the secret of a key, for a server that asks for one; if not given, what the environment
+        says as FLETCHING_API_KEY.
     """
 
     def __init__(
@@ -50,14 +53,18 @@ class Client(Store):
         connect_timeout_ms: int = 5_000,
         retries: int = 3,
         idle_connections_max: int = 16,
+        tls_ca: str | os.PathLike[str] | None = None,
+        api_key: str | None = None,
     ) -> None:
         self.url = url
         """As it was given."""
-        self._options = {
+        self._options: dict[str, Any] = {
             "timeout_ms": timeout_ms,
             "connect_timeout_ms": connect_timeout_ms,
             "retries": retries,
             "idle_connections_max": idle_connections_max,
+            "tls_ca": None if tls_ca is None else os.fspath(tls_ca),
+            "api_key": checked_key(api_key),
         }
         self._tables = RemoteTables(url, **self._options)
 
@@ -108,12 +115,22 @@ class RemoteTables:
         connect_timeout_ms: int,
         retries: int,
         idle_connections_max: int,
+        tls_ca: str | None,
+        api_key: str,
     ) -> None:
-        host, port, self._prefix = parse_url(url)
+        scheme, host, port, self._prefix = parse_url(url)
+        if scheme == "http" and tls_ca is not None:
+            raise InvalidArgumentError(f"tls_ca is for https, and '{url}' is not")
         self._retries = retries
         self._known: dict[str, TableInfo] = {}  # for their keys, which never change
         self._open_remote: Remote | None = Remote(
-            host, port, connect_timeout_ms, timeout_ms, idle_connections_max
+            host,
+            port,
+            connect_timeout_ms,
+            timeout_ms,
+            idle_connections_max,
+            api_key,
+            (tls_ca or "") if scheme == "https" else None,
         )
 
     @property
@@ -324,25 +341,6 @@ def renewed(call: Call, start: Callable[[], Call]) -> Call:
         call.restart()  # the rows of a write can be taken only once
         return call
     return start()
-
-
-def parse_url(url: str) -> tuple[str, int, str]:
-    """-> host, port, path before the API's own."""
-    text = url if "://" in url else f"http://{url}"
-    try:
-        parts = urlsplit(text)
-        port = parts.port or DEFAULT_PORT
-    except ValueError as error:
-        raise InvalidArgumentError(f"'{url}' is no URL of a server: {error}") from None
-    if parts.scheme == "https":
-        raise UnsupportedError(
-            "https is not spoken yet; use http inside your network, or a proxy that ends TLS"
-        )
-    if parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidArgumentError(
-            f"'{url}' is no URL of a server; give one like http://127.0.0.1:8080"
-        )
-    return parts.hostname, port, parts.path.rstrip("/")
 
 
 def _column_json(column: Column, key: list[str]) -> dict[str, Any]:

@@ -105,6 +105,18 @@ class LockedError(FletchingError):
     code = "locked"
 
 
+class UnauthenticatedError(FletchingError):
+    """The server asks for a key, and got none or one that it does not know."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(FletchingError, PermissionError):
+    """The key may not do this; the message names its role and the table."""
+
+    code = "forbidden"
+
+
 class InternalError(FletchingError, RuntimeError):
     """A mistake of ours."""
 

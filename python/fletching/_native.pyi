@@ -335,7 +335,13 @@ class Remote:
         connect_timeout_ms: int,
         timeout_ms: int,
         idle_connections_max: int,
-    ) -> None: ...
+        api_key: str = "",
+        tls_ca: str | None = None,
+    ) -> None:
+        """
+        tls_ca: file of trusted certificates, "" for the system's; None for plain text.
+        """
+
     @property
     def where(self) -> str: ...
     def start(

@@ -27,6 +27,7 @@
 #include "python/src/interrupt.h"
 #include "python/src/keys.h"
 #include "python/src/row_stream.h"
+#include "tls/tls_context.h"
 
 namespace nb = nanobind;
 
@@ -156,13 +157,16 @@ class Call {
 class Remote {
  public:
   Remote(const std::string& host, int port, int64_t connect_timeout_ms, int64_t timeout_ms,
-         int idle_connections_max) {
+         int idle_connections_max, const std::string& api_key,
+         const std::optional<std::string>& tls_ca) {
     client::PoolOptions options;
     options.host = host;
     options.port = static_cast<uint16_t>(port);
     options.connect_timeout_ms = connect_timeout_ms;
     options.stall_timeout_ms = timeout_ms;
     options.idle_connections_max = static_cast<size_t>(idle_connections_max);
+    options.api_key = api_key;
+    if (tls_ca.has_value()) options.tls = Unwrap(tls::TlsContext::ForClient(*tls_ca));
     const auto pool = [&] {
       GilReleased released;
       return client::ConnectionPool::Make(options);
@@ -251,9 +255,11 @@ void BindRemote(nb::module_& module) {
       .def("answer", &Call::Answer, nb::arg("key_count"), nb::arg("hits_only"))
       .def_prop_ro("body_range", &Call::BodyRange, "(address, bytes) of the received body.");
   nb::class_<Remote>(module, "Remote", "A server, and connections to it.")
-      .def(nb::init<const std::string&, int, int64_t, int64_t, int>(), nb::arg("host"),
-           nb::arg("port"), nb::arg("connect_timeout_ms"), nb::arg("timeout_ms"),
-           nb::arg("idle_connections_max"))
+      .def(nb::init<const std::string&, int, int64_t, int64_t, int, const std::string&,
+                    const std::optional<std::string>&>(),
+           nb::arg("host"), nb::arg("port"), nb::arg("connect_timeout_ms"), nb::arg("timeout_ms"),
+           nb::arg("idle_connections_max"), nb::arg("api_key") = "", nb::arg("tls_ca") = nb::none(),
+           "tls_ca: file of trusted certificates, \"\" for the system's; None for plain text.")
       .def_prop_ro("where", &Remote::where)
       .def("start", &Remote::Start, nb::arg("method"), nb::arg("target"),
            nb::arg("body") = nb::none(), nb::arg("content_type") = "",

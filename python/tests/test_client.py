@@ -292,7 +292,7 @@ def test_an_old_server_is_named_as_such():
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("https://host", "https is not spoken"),
+        ("https://no-such-host.invalid", "cannot find host"),
         ("ftp://host", "no URL of a server"),
         ("http://", "no URL of a server"),
         ("http://host:99999", "no URL of a server"),

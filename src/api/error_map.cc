@@ -8,7 +8,7 @@ namespace fletching::api {
 namespace {
 
 // Arrow's Flight server knows no DATA_LOSS and no RESOURCE_EXHAUSTED; the trailer tells them apart.
-constexpr std::array<ErrorAnswer, 14> kAnswers = {{
+constexpr std::array<ErrorAnswer, 16> kAnswers = {{
     {ErrorCode::kInvalidArgument, 400, "INVALID_ARGUMENT", "ValueError"},
     {ErrorCode::kSchemaMismatch, 400, "INVALID_ARGUMENT", "TypeError"},
     {ErrorCode::kTooLarge, 413, "INVALID_ARGUMENT", "ValueError"},
@@ -23,7 +23,9 @@ constexpr std::array<ErrorAnswer, 14> kAnswers = {{
     {ErrorCode::kCorruption, 500, "INTERNAL", "CorruptionError"},
     {ErrorCode::kStorageFull, 507, "INTERNAL", "OSError"},
     {ErrorCode::kLocked, 503, "UNAVAILABLE", "LockedError"},
-    {ErrorCode::kInternal, 500, "INTERNAL", "RuntimeError"},
+    {ErrorCode::kUnauthenticated, 401, "UNAUTHENTICATED", "UnauthenticatedError"},
+    {ErrorCode::kForbidden, 403, "PERMISSION_DENIED", "PermissionError"},
+    {ErrorCode::kInternal, 500, "INTERNAL", "RuntimeError"},  // stays the last
 }};
 
 }  // namespace

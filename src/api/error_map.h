@@ -20,7 +20,7 @@ struct ErrorAnswer {
   std::string_view python;  // name of the Python exception
 };
 
-// Every code once, in the order of the enumeration.
+// Every code once.
 std::span<const ErrorAnswer> ErrorAnswers();
 
 const ErrorAnswer& AnswerFor(ErrorCode code);

@@ -46,6 +46,8 @@ arrow::StatusCode ArrowCodeOf(ErrorCode code) {
     case ErrorCode::kUnavailable:
     case ErrorCode::kStorageFull:
     case ErrorCode::kLocked:
+    case ErrorCode::kUnauthenticated:
+    case ErrorCode::kForbidden:
       return arrow::StatusCode::IOError;
     case ErrorCode::kCorruption:
       return arrow::StatusCode::SerializationError;
@@ -167,6 +169,10 @@ std::string_view CodeName(ErrorCode code) {
       return "storage_full";
     case ErrorCode::kLocked:
       return "locked";
+    case ErrorCode::kUnauthenticated:
+      return "unauthenticated";
+    case ErrorCode::kForbidden:
+      return "forbidden";
     case ErrorCode::kInternal:
       break;
   }

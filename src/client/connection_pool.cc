@@ -19,11 +19,6 @@ struct ConnectionPool::Idle {
   std::vector<Socket> sockets;  // used last, taken first
 };
 
-void Socket::Close() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = -1;
-}
-
 ConnectionPool::ConnectionPool(const PoolOptions& options)
     : options_(options),
       where_(
@@ -94,6 +89,7 @@ Result<Socket> ConnectionPool::Connect(size_t at) const {
   if (::connect(socket.descriptor(), name, size) != 0 && errno != EINPROGRESS) {
     return Unavailable("cannot connect to " + where_ + ": " + std::strerror(errno));
   }
+  if (options_.tls != nullptr) ARROW_RETURN_NOT_OK(socket.StartTls(options_.tls, options_.host));
   return socket;
 }
 

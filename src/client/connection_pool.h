@@ -12,39 +12,19 @@
 
 #include "fletching/status.h"
 
+#include "client/socket.h"
+#include "tls/tls_context.h"
+
 namespace fletching::client {
 
 struct PoolOptions {
   std::string host = "127.0.0.1";  // a name or an address
   uint16_t port = 8080;
   int64_t connect_timeout_ms = 5'000;
-  int64_t stall_timeout_ms = 30'000;  // without a byte moving either way
-  size_t idle_connections_max = 16;   // kept between calls; more may be open while calls run
-};
-
-// A socket of ours, not blocking. Closes it at the end.
-class Socket {
- public:
-  Socket() = default;
-  explicit Socket(int descriptor) : descriptor_(descriptor) {}
-  ~Socket() { Close(); }
-  Socket(Socket&& other) noexcept : descriptor_(other.Release()) {}
-  Socket& operator=(Socket&& other) noexcept {
-    Close();
-    descriptor_ = other.Release();
-    return *this;
-  }
-  bool is_open() const { return descriptor_ >= 0; }
-  int descriptor() const { return descriptor_; }
-  int Release() {
-    const int released = descriptor_;
-    descriptor_ = -1;
-    return released;
-  }
-  void Close();
-
- private:
-  int descriptor_ = -1;
+  int64_t stall_timeout_ms = 30'000;                // without a byte moving either way
+  std::shared_ptr<const tls::TlsContext> tls = {};  // null: plain text
+  std::string api_key = {};                         // sent with every call; never in an error
+  size_t idle_connections_max = 16;  // kept between calls; more may be open while calls run
 };
 
 class ConnectionPool {

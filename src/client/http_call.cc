@@ -76,6 +76,7 @@ class HttpCall::Impl {
   Result<int64_t> ReadChunked(uint8_t* out, int64_t count);
   Result<bool> Fill();
   Status Ended() const;
+  Status NoTls() const;
   void Finish();
 
   std::shared_ptr<ConnectionPool> pool_;
@@ -110,6 +111,8 @@ class HttpCall::Impl {
 
 void HttpCall::Impl::WriteHead() {
   head_ = request_.method + " " + request_.target + " HTTP/1.1\r\nHost: " + pool_->where();
+  const std::string& api_key = pool_->options().api_key;
+  if (!api_key.empty()) head_ += "\r\nAuthorization: Bearer " + api_key;
   if (!request_.accept.empty()) head_ += "\r\nAccept: " + request_.accept;
   if (!request_.content_type.empty()) head_ += "\r\nContent-Type: " + request_.content_type;
   if (request_.next_piece) {
@@ -130,6 +133,11 @@ Status HttpCall::Impl::Ended() const {
   }
   if (!request_.safe_to_repeat) text += "; what was asked may have been done or not";
   return Unavailable(std::move(text));
+}
+
+Status HttpCall::Impl::NoTls() const {
+  return Unavailable("no TLS with " + pool_->where() + ": " + socket_.tls_error() +
+                     "; is it https there, and is its certificate one of tls_ca's?");
 }
 
 Status HttpCall::Impl::TimedOut() const {
@@ -214,12 +222,17 @@ Result<bool> HttpCall::Impl::Send() {
       if (!request_.next_piece || pieces_done_) break;
       ARROW_RETURN_NOT_OK(NextPiece());
     }
-    msghdr message = {};
-    message.msg_iov = out_.data();
-    message.msg_iovlen = out_.size();
-    const ssize_t sent = ::sendmsg(socket_.descriptor(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = socket_.Send(&out_);
     if (sent < 0) {
       if (errno == EINTR) continue;
+      if (socket_.is_tls() && !began_ && !WouldBlock()) return NoTls();
+      // Of what can be read much is TLS's own; what is more is an answer.
+      if (socket_.is_tls() && WouldBlock()) {
+        ARROW_ASSIGN_OR_RAISE(const bool early, began_ ? Fill() : false);
+        if (!early) return false;
+        answered_early_ = true;
+        break;
+      }
       // A server may refuse a long body before it has all of it; if it hung up, reading says so.
       if (WouldBlock() && !HasAnswer()) return false;
       answered_early_ = true;
@@ -256,7 +269,7 @@ Result<bool> HttpCall::Impl::Fill() {
     in_at_ = 0;
   }
   while (true) {
-    const ssize_t got = ::recv(socket_.descriptor(), in_.data() + in_end_, in_.size() - in_end_, 0);
+    const ssize_t got = socket_.Receive(in_.data() + in_end_, in_.size() - in_end_);
     if (got > 0) {
       in_end_ += static_cast<size_t>(got);
       return true;
@@ -327,7 +340,7 @@ Result<int64_t> HttpCall::Impl::ReadPlain(uint8_t* out, int64_t count) {
     in_at_ += static_cast<size_t>(got);
   } else {
     do {
-      got = ::recv(socket_.descriptor(), out, static_cast<size_t>(count), 0);
+      got = socket_.Receive(out, static_cast<size_t>(count));
     } while (got < 0 && errno == EINTR);
     if (got < 0 && WouldBlock()) return -1;
     if (got == 0 && until_end_) return 0;
@@ -409,7 +422,7 @@ Result<HttpCall::Wait> HttpCall::Impl::Advance() {
       }
       case State::kSending: {
         ARROW_ASSIGN_OR_RAISE(const bool sent, Send());
-        if (!sent) return Wait::kWrite;
+        if (!sent) return socket_.wants_other_way() ? Wait::kRead : Wait::kWrite;
         break;
       }
       case State::kHead: {

@@ -17,13 +17,17 @@ namespace {
 
 constexpr std::string_view kPrefix = "FLETCHING_";
 constexpr std::string_view kConfigVariable = "FLETCHING_CONFIG";
+// Of the clients, which may well be started from the same environment.
+constexpr std::string_view kClientVariable = "FLETCHING_API_KEY";
+constexpr std::string_view kBool = "BOOL";
 
 constexpr char kHelpHead[] =
     "fletchingd keeps tables of features in a folder and serves them over HTTP\nand Arrow "
     "Flight.\n\n"
     "  fletchingd                                  tables in ./fletching-data, HTTP on\n"
     "                                              127.0.0.1:8080, Flight on 127.0.0.1:8081\n"
-    "  fletchingd --data-dir /var/lib/fletching --http 0.0.0.0:8080\n"
+    "  fletchingd --data-dir /var/lib/fletching --http 0.0.0.0:8080 --keys-file keys\n"
+    "  fletching keygen NAME                       a secret, and its line for the keys file\n"
     "  curl http://127.0.0.1:8080/openapi.json     what it answers to\n";
 
 constexpr char kHelpFoot[] =
@@ -34,7 +38,9 @@ constexpr char kHelpFoot[] =
     "When it is ready, one line of JSON on stdout tells the addresses: with --http 127.0.0.1:0\n"
     "the port is whichever was free. Logs are lines of JSON on stderr. SIGTERM and SIGINT end it "
     "in\n"
-    "order: readiness fails, requests under way finish, nothing acknowledged is lost.\n";
+    "order: readiness fails, requests under way finish, nothing acknowledged is lost. SIGHUP "
+    "reads\n"
+    "the keys file and the certificate again.\n";
 
 Status Labelled(const std::string& where, const Status& status) {
   return status.WithMessage(where, ": ", status.message());
@@ -79,7 +85,7 @@ Status ApplyEnvironment(std::span<const std::string_view> environment, LoadedCon
     const size_t equals = entry.find('=');
     if (!entry.starts_with(kPrefix) || equals == std::string_view::npos) continue;
     const std::string name(entry.substr(0, equals));
-    if (name == kConfigVariable) continue;
+    if (name == kConfigVariable || name == kClientVariable) continue;
     size_t at = 0;
     while (at < names.size() && names[at] != name) ++at;
     if (at == names.size()) {
@@ -117,6 +123,7 @@ void Declare(Flags* flags) {
     const std::string help = std::string(setting.help) + " [" + setting.show(defaults) + "]";
     CLI::Option* option = flags->app.add_option(FlagOf(setting), flags->values[i], help);
     option->type_name(std::string(setting.value));
+    if (setting.value == kBool) option->expected(0, 1);  // --insecure alone is --insecure true
     const size_t dot = setting.path.find('.');
     if (dot != std::string_view::npos && !setting.path.starts_with("http.") &&
         !setting.path.starts_with("metrics.")) {
@@ -174,7 +181,8 @@ Result<LoadedConfig> LoadConfig(std::span<const std::string_view> arguments,
   ARROW_RETURN_NOT_OK(ApplyEnvironment(environment, &loaded));
   for (size_t i = 0; i < Settings().size(); ++i) {
     if (flags.options[i]->count() == 0) continue;
-    const Status status = Settings()[i].read(flags.values[i], &loaded.config);
+    const bool bare = Settings()[i].value == kBool && flags.values[i].empty();
+    const Status status = Settings()[i].read(bare ? "true" : flags.values[i], &loaded.config);
     if (!status.ok()) return Labelled(FlagOf(Settings()[i]), status);
   }
   return loaded;

@@ -13,6 +13,7 @@
 #include "api/http/http_server.h"
 #include "api/http/listener.h"
 #include "pull/pulled_table.h"
+#include "server/security.h"
 
 namespace fletching::server {
 
@@ -42,6 +43,7 @@ struct ServerConfig {
   http::HostPort metrics;
   bool flight_on = true;
   flight::FlightServerOptions flight;  // limits are those of `http`
+  SecurityConfig security;
   LogLevel log_level = LogLevel::kInfo;
   bool log_requests = false;
   std::vector<pull::PulledTable> tables;  // of the file

@@ -6,6 +6,7 @@
 #include "api/http/listener.h"
 #include "api/unit_text.h"
 #include "base/nearest_name.h"
+#include "server/security.h"
 
 namespace fletching::server {
 namespace {
@@ -220,6 +221,13 @@ constexpr auto kSettings = std::to_array<Setting>({
      ReadDuration<IdleMs>, ShowDuration<IdleMs>},
     {"metrics.prometheus_port", "HOST:PORT",
      "A port for /metrics alone, such as :9090; off is none", ReadMetrics, ShowMetrics},
+    {"security.keys_file", "FILE", "Keys that callers need; `fletching keygen` prints its lines",
+     ReadKeysFile, ShowKeysFile},
+    {"security.insecure", "BOOL", "Doors may be reached from elsewhere without keys", ReadInsecure,
+     ShowInsecure},
+    {"security.tls_cert", "FILE", "Certificates in PEM, the server's first: TLS at both doors",
+     ReadTlsCertificate, ShowTlsCertificate},
+    {"security.tls_key", "FILE", "The private key of the first, in PEM", ReadTlsKey, ShowTlsKey},
     {"shutdown.notice", "TIME", "After a signal, time of /readyz failing before the door closes",
      ReadDuration<NoticeMs>, ShowDuration<NoticeMs>},
     {"shutdown.grace", "TIME", "Time for requests under way to finish after that",
@@ -282,6 +290,11 @@ std::string VariableOf(const Setting& setting) {
   return "FLETCHING_" + Replaced(Stem(setting), '_', true);
 }
 
-std::string FlagOf(const Setting& setting) { return "--" + Replaced(Stem(setting), '-', false); }
+// --keys-file, --insecure: these are said often, and by hand.
+std::string FlagOf(const Setting& setting) {
+  std::string_view stem = Stem(setting);
+  if (stem.starts_with("security.")) stem.remove_prefix(stem.find('.') + 1);
+  return "--" + Replaced(stem, '-', false);
+}
 
 }  // namespace fletching::server

@@ -26,6 +26,7 @@
 #include "server/log.h"
 #include "server/metric_sources.h"
 #include "server/remote_setup.h"
+#include "server/security.h"
 #include "server/service_notify.h"
 
 namespace fletching::server {
@@ -102,8 +103,11 @@ Status CheckPortIsFree(const flight::FlightServerOptions& options) {
 }
 
 Result<std::unique_ptr<flight::FlightServer>> StartFlight(const ServerConfig& config,
-                                                          Engine* engine, Log* log) {
+                                                          Engine* engine, const Security& security,
+                                                          Log* log) {
   flight::FlightServerOptions options = config.flight;
+  options.guard = security.guard();
+  ARROW_ASSIGN_OR_RAISE(options.tls, security.ReadTlsFiles());
   options.calls_max = config.http.limits.requests_max;
   options.keys_bytes_max = config.http.limits.keys_bytes_max;
   options.on_call = [log, all = config.log_requests](const flight::CallEvent& event) {
@@ -183,16 +187,18 @@ std::vector<std::string> Problems(const pull::Puller& puller) {
   return problems;
 }
 
-void WaitForSignal(Log* log) {
-  const sigset_t signals = EndSignals();
+void WaitForSignal(Security* security, Log* log) {
+  sigset_t signals = EndSignals();
+  sigaddset(&signals, SIGHUP);
   int number = 0;
-  while (sigwait(&signals, &number) != 0) {
+  while (sigwait(&signals, &number) != 0 || (number == SIGHUP && security->Reload())) {
   }
   log->Write(LogLevel::kInfo, "signal", {{"signal", std::string_view(strsignal(number))}});
 }
 
 // Its own threads, so that a server that is busy can still be looked at. Null when not wanted.
 Result<std::unique_ptr<http::HttpServer>> StartMetricsServer(const ServerConfig& config,
+                                                             const Security& security,
                                                              Metrics* metrics) {
   if (config.metrics.host.empty()) return nullptr;
   http::HttpServerOptions options;
@@ -203,6 +209,11 @@ Result<std::unique_ptr<http::HttpServer>> StartMetricsServer(const ServerConfig&
   options.bulk_threads = 1;
   options.connections_max = 64;
   options.routes = http::MetricsRoutes();
+  // On the loopback they are for everybody.
+  if (IsReachable(options.host)) {
+    options.guard = security.guard();
+    options.tls = security.tls();
+  }
   options.metrics = metrics;
   return http::HttpServer::Start(nullptr, options);
 }
@@ -232,6 +243,7 @@ Status Serve(const LoadedConfig& loaded) {
     log.Write(LogLevel::kWarning, "configuration", {{"text", warning}});
   }
   Metrics metrics;
+  ARROW_ASSIGN_OR_RAISE(const auto security, Security::Open(config, &metrics, &log));
   EngineOptions options;
   options.metrics = &metrics;
   options.data_dir = config.data_dir;
@@ -250,6 +262,8 @@ Status Serve(const LoadedConfig& loaded) {
                         StartPuller(engine.get(), config, &log, &metrics));
   http::HttpServerOptions http = config.http;
   http.metrics = &metrics;
+  http.guard = security->guard();
+  http.tls = security->tls();
   http.spool_folder = config.data_dir;
   http.handlers.not_ready = [puller = puller.get(), remote = remote.get()] {
     const std::string why = remote->WhyNotReady();
@@ -264,10 +278,10 @@ Status Serve(const LoadedConfig& loaded) {
     LogRequest(&log, all, event);
   };
   ARROW_ASSIGN_OR_RAISE(const auto server, http::HttpServer::Start(engine.get(), http));
-  ARROW_ASSIGN_OR_RAISE(const auto metrics_server, StartMetricsServer(config, &metrics));
+  ARROW_ASSIGN_OR_RAISE(const auto metrics_server, StartMetricsServer(config, *security, &metrics));
   std::unique_ptr<flight::FlightServer> flight;
   if (config.flight_on) {
-    ARROW_ASSIGN_OR_RAISE(flight, StartFlight(config, engine.get(), &log));
+    ARROW_ASSIGN_OR_RAISE(flight, StartFlight(config, engine.get(), *security, &log));
   }
   const std::string flight_address = flight == nullptr ? "" : flight->address();
   const std::string metrics_address = metrics_server == nullptr ? "" : metrics_server->address();
@@ -278,7 +292,7 @@ Status Serve(const LoadedConfig& loaded) {
              {"data_dir", config.data_dir}});
   AnnounceReady(server->address(), flight_address, metrics_address);
   NotifyService("READY=1");
-  WaitForSignal(&log);
+  WaitForSignal(security.get(), &log);
   NotifyService("STOPPING=1");
   WindDown(config, server.get(), flight.get(), &log);
   if (metrics_server != nullptr) metrics_server->Stop(0);

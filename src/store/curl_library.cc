@@ -1,6 +1,6 @@
 #include "store/curl_library.h"
 
-#include "store/system_library.h"
+#include "base/system_library.h"
 
 namespace fletching::store {
 namespace {

@@ -4,7 +4,7 @@
 #include "openssl/hmac.h"
 
 #include "base/check.h"
-#include "store/system_library.h"
+#include "base/system_library.h"
 
 namespace fletching::store {
 namespace {

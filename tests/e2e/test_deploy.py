@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fletching._keygen import new_key
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -108,7 +109,14 @@ def test_the_configuration_starts_a_server(make_server, tmp_path, which):
         text = (DEPLOY / "systemd/fletching.yaml").read_text()
     file = tmp_path / "fletching.yaml"
     file.write_text(text)
-    server = make_server("--config", str(file), "--metrics", ":0")
+    flags = []
+    if which == "kubernetes":
+        mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
+        keys_file = Path(yaml.safe_load(text)["security"]["keys_file"])
+        assert str(keys_file.parent) == mounts["keys"]
+        (tmp_path / keys_file.name).write_text(new_key("reader", "read", [])[1] + "\n")
+        flags = ["--keys-file", tmp_path / keys_file.name]
+    server = make_server("--config", str(file), "--metrics", ":0", *flags)
     assert server.alive()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import daemon_path
+from fletching._keygen import new_key
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
@@ -123,6 +124,21 @@ def test_the_image_runs_as_its_user_until_it_is_healthy(image):
     # Of what the image says only the ports are others: those may be taken here.
     ports = {"FLETCHING_HTTP": f"0.0.0.0:{port}", "FLETCHING_METRICS": "127.0.0.1:0"}
     assert not image.healthy(**ports)
+    refused = subprocess.run(
+        image.command(image.entrypoint),
+        env={**image.env, **ports},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "--keys-file" in refused.stderr
+    secret, line = new_key("root", "admin", [])
+    keys = image.root / "etc/fletching/keys"
+    keys.parent.mkdir()
+    keys.write_text(line + "\n")
+    ports["FLETCHING_SECURITY_KEYS_FILE"] = "/etc/fletching/keys"
     server = subprocess.Popen(
         image.command(image.entrypoint),
         env={**image.env, **ports},
@@ -154,7 +170,7 @@ def test_the_image_runs_as_its_user_until_it_is_healthy(image):
         request = urllib.request.Request(
             f"{url}/api/v1/table/t",
             json.dumps(table).encode(),
-            {"content-type": "application/json"},
+            {"content-type": "application/json", "authorization": f"Bearer {secret}"},
             method="PUT",
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -183,6 +199,6 @@ def test_the_image_holds_no_more_than_it_needs(image):
         for path in (image.root / folder).rglob("*")
         if path.is_file() and not path.is_symlink()
     )
-    assert collected_bytes < 100 << 20
+    assert collected_bytes < 128 << 20
     setuid = [path for path in (image.root / "opt").rglob("*") if path.stat().st_mode & 0o6000]
     assert not setuid

@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+from fletching._keygen import new_key
 from openapi_spec_validator import validate
 
 HERE = Path(__file__).parent
@@ -16,10 +18,20 @@ def test_the_document_is_valid(server):
     assert document["openapi"] == "3.1.0"
 
 
-def test_every_answer_is_as_described(make_server, tmp_path):
-    server = make_server()
-    server.create(
-        "docs",
+def start(make_server, tmp_path, with_keys: bool):
+    """-> server with a table, and what schemathesis has to send"""
+    if not with_keys:
+        return make_server(), {}
+    secret, line = new_key("schemathesis", "admin", [])
+    (tmp_path / "keys").write_text(line + "\n")
+    return make_server("--keys-file", tmp_path / "keys"), {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.mark.parametrize("with_keys", [False, True], ids=["open", "with keys"])
+def test_every_answer_is_as_described(make_server, tmp_path, with_keys):
+    server, headers = start(make_server, tmp_path, with_keys)
+    created = server.put(
+        "/api/v1/table/docs",
         {
             "key": "doc_id",
             "columns": {
@@ -28,12 +40,16 @@ def test_every_answer_is_as_described(make_server, tmp_path):
                 "count": {"dtype": "int8"},
             },
         },
+        **headers,
     )
+    assert created.status == 201, created
     command = [HERE.parents[1] / ".venv/bin/st", "--config-file", HERE / "schemathesis.toml"]
     command += ["run", f"{server.url}/openapi.json", "--checks", "all", "--continue-on-failure"]
     # One worker: Python before 3.11.5 loses count of its depth when two threads parse source at the
     # same time ("AST constructor recursion depth mismatch"), and Hypothesis parses lambdas.
     command += ["--max-examples", str(EXAMPLES), "--no-color", "--workers", "1"]
+    for name, value in headers.items():
+        command += ["--header", f"{name}: {value}"]
     env = {**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)}
     result = subprocess.run(
         [str(part) for part in command],

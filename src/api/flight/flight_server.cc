@@ -5,61 +5,15 @@
 #include <utility>
 
 #include "arrow/flight/server.h"
-#include "arrow/flight/server_middleware.h"
+#include "arrow/flight/server_middleware.h"  // complete, for the gate
 
+#include "api/flight/call_gate.h"
 #include "api/flight/service.h"
 
 namespace fletching::flight {
 namespace {
 
 constexpr auto kCutMs = std::chrono::milliseconds(100);
-
-// Counts a call while it lasts, its answer included.
-class CountedCall final : public arrow::flight::ServerMiddleware {
- public:
-  explicit CountedCall(ServiceState* state) : state_(state) {}
-  ~CountedCall() override {
-    GuardStreamsOfThisThread(nullptr);
-    state_->calls.fetch_sub(1);
-  }
-  CountedCall(const CountedCall&) = delete;
-  CountedCall& operator=(const CountedCall&) = delete;
-
-  std::string name() const override { return "fletching"; }
-  void SendingHeaders(arrow::flight::AddCallHeaders*) override {}
-  void CallCompleted(const Status&) override {}
-
- private:
-  ServiceState* const state_;
-};
-
-// Lets calls in, or says why not.
-class Gate final : public arrow::flight::ServerMiddlewareFactory {
- public:
-  explicit Gate(ServiceState* state) : state_(state) {}
-
-  Status StartCall(const arrow::flight::CallInfo&, const arrow::flight::ServerCallContext& context,
-                   std::shared_ptr<arrow::flight::ServerMiddleware>* middleware) override {
-    const int64_t before = state_->calls.fetch_add(1);
-    auto counted = std::make_shared<CountedCall>(state_);
-    Status refused;
-    if (state_->stopping.load()) refused = Unavailable("the server is shutting down");
-    if (before >= state_->options.calls_max) {
-      refused = Busy("too many calls are in flight; try again in a moment");
-    }
-    if (!refused.ok()) {
-      context.AddTrailer("fletching-error", std::string(CodeName(CodeOf(refused))));
-      return ToFlightStatus(refused);
-    }
-    // The thread of the call from its first byte to its last.
-    GuardStreamsOfThisThread(&state_->stream_limits);
-    *middleware = std::move(counted);
-    return Status::OK();
-  }
-
- private:
-  ServiceState* const state_;
-};
 
 }  // namespace
 
@@ -85,13 +39,16 @@ Result<std::unique_ptr<FlightServer>> FlightServer::Start(Engine* engine,
   }
   const bool six = options.host.find(':') != std::string::npos;
   const std::string host = six ? "[" + options.host + "]" : options.host;
-  auto location = arrow::flight::Location::ForGrpcTcp(host, options.port);
+  const bool tls = !options.tls.certificate.empty();
+  auto location = tls ? arrow::flight::Location::ForGrpcTls(host, options.port)
+                      : arrow::flight::Location::ForGrpcTcp(host, options.port);
   if (!location.ok()) {
     return InvalidArgument("'" + options.host +
                            "' is no address to listen on: " + location.status().message());
   }
   arrow::flight::FlightServerOptions settings(*location);
-  settings.middleware.emplace_back("gate", std::make_shared<Gate>(&impl->state));
+  if (tls) settings.tls_certificates.push_back({options.tls.certificate, options.tls.key});
+  settings.middleware.emplace_back(kGateName, MakeGate(&impl->state));
   impl->service = MakeService(&impl->state);
   if (const Status status = impl->service->Init(settings); !status.ok()) {
     return Unavailable("cannot listen on " + host + ":" + std::to_string(options.port) + ": " +

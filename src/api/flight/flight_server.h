@@ -17,6 +17,10 @@
 #include "fletching/fwd.h"
 #include "fletching/status.h"
 
+namespace fletching::access {
+class Guard;
+}
+
 namespace fletching::flight {
 
 struct CallEvent {
@@ -28,12 +32,20 @@ struct CallEvent {
   bool failed = false;  // our fault, not the client's
 };
 
+// The texts of two files in PEM.
+struct TlsPem {
+  std::string certificate;  // the server's first
+  std::string key;
+};
+
 struct FlightServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8081;                          // 0: any free one
   int64_t calls_max = 1024;                      // in flight; one more is UNAVAILABLE
   int64_t keys_bytes_max = int64_t{64} << 20;    // a ticket, or a batch of keys
   int64_t batch_bytes_max = int64_t{256} << 20;  // one batch of a write, as it is sent and unpacked
+  TlsPem tls;                                    // empty: plain text
+  const access::Guard* guard = nullptr;          // null: no keys. Lifetime: outlives the server
   std::function<void(const CallEvent&)> on_call;  // any thread
 };
 

@@ -16,6 +16,7 @@
 
 #include "api/error_map.h"
 #include "api/flight/answer_note.h"
+#include "api/flight/call_gate.h"
 #include "api/flight/put_command.h"
 #include "api/flight/put_stream.h"
 #include "api/flight/table_schema.h"
@@ -132,6 +133,7 @@ class Service final : public arrow::flight::FlightServerBase {
       std::vector<FlightInfo> infos;
       for (const TableInfo& table : engine_->ListTables()) {
         if (table.schema.columns.empty()) continue;  // too damaged to say what it looked like
+        if (!CallerOf(context).May(access::Need::kRead, table.name)) continue;
         ARROW_ASSIGN_OR_RAISE(FlightInfo info, InfoOf(table));
         infos.push_back(std::move(info));
       }
@@ -142,8 +144,9 @@ class Service final : public arrow::flight::FlightServerBase {
 
   Status GetFlightInfo(const ServerCallContext& context, const FlightDescriptor& descriptor,
                        std::unique_ptr<FlightInfo>* info) override {
-    return Run("GetFlightInfo", context, [&](CallEvent*) -> Status {
+    return Run("GetFlightInfo", context, [&](CallEvent* event) -> Status {
       ARROW_ASSIGN_OR_RAISE(const std::string name, TableOf(descriptor));
+      ARROW_RETURN_NOT_OK(Admit(context, *event, name));
       ARROW_ASSIGN_OR_RAISE(const TableInfo table, engine_->GetTable(name));
       ARROW_ASSIGN_OR_RAISE(FlightInfo made, InfoOf(table));
       *info = std::make_unique<FlightInfo>(std::move(made));
@@ -153,8 +156,9 @@ class Service final : public arrow::flight::FlightServerBase {
 
   Status GetSchema(const ServerCallContext& context, const FlightDescriptor& descriptor,
                    std::unique_ptr<arrow::flight::SchemaResult>* schema) override {
-    return Run("GetSchema", context, [&](CallEvent*) -> Status {
+    return Run("GetSchema", context, [&](CallEvent* event) -> Status {
       ARROW_ASSIGN_OR_RAISE(const std::string name, TableOf(descriptor));
+      ARROW_RETURN_NOT_OK(Admit(context, *event, name));
       ARROW_ASSIGN_OR_RAISE(const TableInfo table, engine_->GetTable(name));
       return arrow::flight::SchemaResult::Make(*ArrowSchemaOf(table.schema)).Value(schema);
     });
@@ -170,6 +174,7 @@ class Service final : public arrow::flight::FlightServerBase {
       }
       ARROW_ASSIGN_OR_RAISE(auto request,
                             api::ParseKeysRequest(ticket.ticket, api::KeysBody::kTicket));
+      ARROW_RETURN_NOT_OK(Admit(context, *event, request.table));
       ARROW_ASSIGN_OR_RAISE(const TableInfo table, engine_->GetTable(request.table));
       const bool dense = request.form == api::KeysForm::kList;
       ReadRequest read{.table = table.name, .hits_only = !dense};
@@ -197,6 +202,7 @@ class Service final : public arrow::flight::FlightServerBase {
         ARROW_ASSIGN_OR_RAISE(std::string name, TableOf(descriptor));
         write = api::WriteTo(std::move(name));
       }
+      ARROW_RETURN_NOT_OK(Admit(context, *event, write.table));
       ARROW_RETURN_NOT_OK(engine_->GetTable(write.table).status());
       write.on_progress = [&](int64_t) {
         if (context.is_cancelled()) return Cancelled("the client is gone; nothing was written");
@@ -220,11 +226,20 @@ class Service final : public arrow::flight::FlightServerBase {
                     std::unique_ptr<arrow::flight::FlightMessageWriter> writer) override {
     return Run("DoExchange", context, [&](CallEvent* event) -> Status {
       ARROW_ASSIGN_OR_RAISE(const std::string name, TableOf(reader->descriptor()));
+      ARROW_RETURN_NOT_OK(Admit(context, *event, name));
       return RunExchange(state_, context, name, reader.get(), writer.get(), &event->rows);
     });
   }
 
  private:
+  // Whether the caller may do this with the table.
+  Status Admit(const ServerCallContext& context, const CallEvent& event,
+               const std::string& table) const {
+    const access::Guard* guard = state_->options.guard;
+    if (guard == nullptr) return Status::OK();
+    return guard->Check(CallerOf(context), NeedOf(event.method), table);
+  }
+
   // One call: what it did is told, and its error is put into Flight's words.
   template <typename Call>
   Status Run(std::string_view method, const ServerCallContext& context, const Call& call) {
@@ -268,6 +283,8 @@ Status ToFlightStatus(const Status& status) {
   if (name == "UNIMPLEMENTED") return Status::NotImplemented(text);
   if (name == "CANCELLED") return MakeFlightError(FlightStatusCode::Cancelled, text);
   if (name == "DEADLINE_EXCEEDED") return MakeFlightError(FlightStatusCode::TimedOut, text);
+  if (name == "UNAUTHENTICATED") return MakeFlightError(FlightStatusCode::Unauthenticated, text);
+  if (name == "PERMISSION_DENIED") return MakeFlightError(FlightStatusCode::Unauthorized, text);
   if (name == "UNAVAILABLE") return MakeFlightError(FlightStatusCode::Unavailable, text);
   return MakeFlightError(FlightStatusCode::Internal, text);
 }

@@ -44,6 +44,7 @@ struct HandlerContext {
   const std::atomic<bool>* cancelled = nullptr;  // long writes give up
   api::DecodeBudget* decode_budget = nullptr;    // of writes
   const Metrics* metrics = nullptr;              // what /metrics shows
+  bool has_keys = false;                         // callers are asked for one
   const api::DoorStages* stages = nullptr;       // null: stages are not timed
 };
 

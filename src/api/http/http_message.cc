@@ -72,6 +72,9 @@ HttpResponse ErrorResponse(const Status& status) {
   HttpResponse response = ErrorResponse(api::HttpStatusOf(status), status.message());
   // Several codes share a status, and a client of ours raises the very error an engine would.
   response.headers.emplace_back("Fletching-Error", CodeName(CodeOf(status)));
+  if (response.status == 401) {
+    response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"fletching\"");
+  }
   return response;
 }
 
@@ -134,6 +137,10 @@ std::string_view ReasonOf(int status) {
       return "No Content";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:

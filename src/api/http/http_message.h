@@ -14,6 +14,7 @@
 
 #include "fletching/status.h"
 
+#include "access/guard.h"
 #include "api/body.h"
 
 namespace fletching::http {
@@ -28,6 +29,7 @@ struct HttpRequest {
   std::string_view query;        // without the '?'
   std::string_view content_type;
   std::string_view accept;
+  access::Caller caller;
   std::array<std::string, 2> path_args;  // decoded, in the order of the pattern
   api::Body body;
 };

@@ -84,6 +84,11 @@ void HttpServer::Impl::Accept() {
 
 // One attempt to say why, without waiting for the client to take it.
 void HttpServer::Impl::TurnAway(int socket) {
+  if (shared.tls != nullptr) {  // a handshake for that would cost what we do not have
+    close(socket);
+    shared.connections.fetch_sub(1);
+    return;
+  }
   const HttpResponse response =
       ErrorResponse(503, "too many connections are open; try again in a moment");
   std::string text;
@@ -123,12 +128,15 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(Engine* engine,
   ServerShared& shared = impl->shared;
   shared.metrics = impl->metrics.get();
   shared.routes = options.routes;
+  shared.guard = options.guard;
+  shared.tls = options.tls;
   shared.context = {.engine = engine,
                     .options = options.handlers,
                     .draining = &shared.draining,
                     .cancelled = &shared.cancelled,
                     .decode_budget = &shared.decode_budget,
                     .metrics = metrics,
+                    .has_keys = options.guard != nullptr,
                     .stages = &impl->metrics->stages()};
   shared.limits = options.limits;
   shared.spool.folder = options.spool_folder;

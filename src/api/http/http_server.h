@@ -34,7 +34,9 @@ struct HttpServerOptions {
   // Lifetime: outlives the server.
   Metrics* metrics = nullptr;
   HandlerOptions handlers;
-  std::string spool_folder;                             // for long bodies; the data folder
+  const tls::TlsIdentity* tls = nullptr;  // null: plain text. Lifetime: outlives the server
+  const access::Guard* guard = nullptr;   // null: no keys. Lifetime: outlives the server
+  std::string spool_folder;               // for long bodies; the data folder
   std::function<void(const RequestEvent&)> on_request;  // any thread
 };
 

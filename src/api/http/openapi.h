@@ -6,7 +6,8 @@
 
 namespace fletching::http {
 
-// Lifetime: static.
-std::string_view OpenApiText();
+// Lifetime: static. `with_keys`: of a server that asks for keys; of another one the document says
+// that it asks for none.
+std::string_view OpenApiText(bool with_keys = true);
 
 }  // namespace fletching::http

@@ -55,6 +55,26 @@ TEST(OpenApi, RoutesThatTakeABodySaySo) {
   }
 }
 
+TEST(OpenApi, SaysWhoIsLetIn) {
+  const JsonNode document = Document();
+  for (const Route& route : Routes()) {
+    std::string method(MethodName(route.method));
+    for (char& letter : method) letter = static_cast<char>(letter - 'A' + 'a');
+    const JsonNode* operation = document.Find("paths")->Find(route.pattern)->Find(method);
+    ASSERT_NE(operation, nullptr);
+    const JsonNode* responses = operation->Find("responses");
+    const bool open = route.need == access::Need::kOpen;
+    EXPECT_EQ(operation->Find("security") != nullptr, open) << route.operation_id;
+    EXPECT_EQ(responses->Find("401") == nullptr, open) << route.operation_id;
+    EXPECT_EQ(responses->Find("403") != nullptr, route.need >= access::Need::kRead)
+        << route.operation_id;
+  }
+  EXPECT_EQ(document.Find("security")->items.size(), 2u);
+  const auto without_keys = api::ParseJson(OpenApiText(/*with_keys=*/false));
+  ASSERT_TRUE(without_keys.ok()) << without_keys.status();
+  EXPECT_TRUE(without_keys->Find("security")->items.empty());
+}
+
 // Objects in answers list all their members, so that a client may be generated from them.
 void ExpectClosed(const JsonNode& schema, const std::string& where) {
   const JsonNode* properties = schema.Find("properties");

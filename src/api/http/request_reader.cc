@@ -161,6 +161,8 @@ void RequestReader::Impl::ReadHead() {
   SplitTarget(View(message.target()), &head);
   head.content_type = View(message[field::content_type]);
   head.accept = View(message[field::accept]);
+  head.authorization = View(message[field::authorization]);
+  head.api_key = View(message["X-API-Key"]);
   if (const auto length = parser->content_length()) {
     // Lengths beyond 2^63 are beyond every limit too.
     head.body_bytes = static_cast<int64_t>(std::min<uint64_t>(*length, INT64_MAX));

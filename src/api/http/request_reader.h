@@ -27,6 +27,8 @@ struct RequestHead {
   std::string_view query;
   std::string_view content_type;
   std::string_view accept;
+  std::string_view authorization;
+  std::string_view api_key;           // X-API-Key
   std::optional<int64_t> body_bytes;  // as declared; absent when chunked
   bool has_body = false;
   bool expects_continue = false;

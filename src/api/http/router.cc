@@ -10,45 +10,50 @@ namespace fletching::http {
 namespace {
 
 using enum Method;
+using enum access::Need;
 
 constexpr auto kRoutes = std::to_array<Route>({
-    {kGet, "/health", "health", BodyKind::kNone, Place::kInline, true, HandleHealth},
-    {kGet, "/livez", "livez", BodyKind::kNone, Place::kInline, true, HandleLive},
-    {kGet, "/readyz", "readyz", BodyKind::kNone, Place::kInline, true, HandleReady},
-    {kGet, "/openapi.json", "openapi", BodyKind::kNone, Place::kInline, true, HandleOpenApi},
+    {kGet, "/health", "health", BodyKind::kNone, Place::kInline, true, kOpen, HandleHealth},
+    {kGet, "/livez", "livez", BodyKind::kNone, Place::kInline, true, kOpen, HandleLive},
+    {kGet, "/readyz", "readyz", BodyKind::kNone, Place::kInline, true, kOpen, HandleReady},
+    {kGet, "/openapi.json", "openapi", BodyKind::kNone, Place::kInline, true, kOpen, HandleOpenApi},
     // On a worker: tables and open files may be many.
-    {kGet, "/metrics", "metrics", BodyKind::kNone, Place::kWorker, true, HandleMetrics},
-    {kGet, "/api/v1/table", "list_tables", BodyKind::kNone, Place::kInline, false,
+    {kGet, "/metrics", "metrics", BodyKind::kNone, Place::kWorker, true, kAnyKey, HandleMetrics},
+    {kGet, "/api/v1/table", "list_tables", BodyKind::kNone, Place::kInline, false, kAnyKey,
      HandleListTables},
-    {kPut, "/api/v1/table/{name}", "create_table", BodyKind::kSchema, Place::kWorker, false,
+    {kPut, "/api/v1/table/{name}", "create_table", BodyKind::kSchema, Place::kWorker, false, kAdmin,
      HandleCreateTable},
-    {kGet, "/api/v1/table/{name}", "get_table", BodyKind::kNone, Place::kInline, false,
+    {kGet, "/api/v1/table/{name}", "get_table", BodyKind::kNone, Place::kInline, false, kRead,
      HandleGetTable},
-    {kDelete, "/api/v1/table/{name}", "drop_table", BodyKind::kNone, Place::kWorker, false,
+    {kDelete, "/api/v1/table/{name}", "drop_table", BodyKind::kNone, Place::kWorker, false, kAdmin,
      HandleDropTable},
     {kGet, "/api/v1/table/{name}/schema", "get_schema", BodyKind::kNone, Place::kInline, false,
-     HandleGetSchema},
+     kRead, HandleGetSchema},
     {kPost, "/api/v1/table/{name}/columns", "add_column", BodyKind::kSchema, Place::kWorker, false,
-     HandleAddColumn},
+     kAdmin, HandleAddColumn},
     {kPatch, "/api/v1/table/{name}/columns/{column}", "widen_column", BodyKind::kSchema,
-     Place::kWorker, false, HandleWidenColumn},
+     Place::kWorker, false, kAdmin, HandleWidenColumn},
     {kPost, "/api/v1/table/{name}/fetch", "fetch", BodyKind::kKeys, Place::kInlineWhenSmall, false,
-     HandleFetch},
-    {kGet, "/api/v1/table/{name}/rows", "scan", BodyKind::kNone, Place::kWorker, false, HandleScan},
-    {kPut, "/api/v1/table/{name}/write", "write", BodyKind::kData, Place::kWorker, false,
+     kRead, HandleFetch},
+    {kGet, "/api/v1/table/{name}/rows", "scan", BodyKind::kNone, Place::kWorker, false, kRead,
+     HandleScan},
+    {kPut, "/api/v1/table/{name}/write", "write", BodyKind::kData, Place::kWorker, false, kWrite,
      HandleWrite},
     {kPost, "/api/v1/table/{name}/delete", "delete_rows", BodyKind::kKeys, Place::kWorker, false,
-     HandleDelete},
+     kWrite, HandleDelete},
     {kPost, "/api/v1/table/{name}/compact", "compact", BodyKind::kNone, Place::kWorker, false,
-     HandleCompact},
+     kAdmin, HandleCompact},
     {kPost, "/api/v1/table/{name}/rollback", "roll_back", BodyKind::kNone, Place::kWorker, false,
-     HandleRollBack},
+     kAdmin, HandleRollBack},
     // The paths of the first plan of the older generation.
-    {kPost, "/v1/{name}", "fetch_plan", BodyKind::kKeys, Place::kInlineWhenSmall, false,
+    {kPost, "/v1/{name}", "fetch_plan", BodyKind::kKeys, Place::kInlineWhenSmall, false, kRead,
      HandleFetch},
     {kPost, "/v1/{name}/_fetch", "fetch_plan_underscore", BodyKind::kKeys, Place::kInlineWhenSmall,
-     false, HandleFetch},
+     false, kRead, HandleFetch},
 });
+
+static_assert(std::none_of(kRoutes.begin(), kRoutes.end(),
+                           [](const Route& route) { return route.need == kUnset; }));
 
 // Takes the first segment off `path`, which starts with '/'.
 std::string_view TakeSegment(std::string_view* path) {

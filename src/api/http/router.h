@@ -12,6 +12,7 @@
 
 #include "fletching/status.h"
 
+#include "access/guard.h"
 #include "api/http/http_message.h"
 
 namespace fletching::http {
@@ -37,6 +38,7 @@ struct Route {
   BodyKind body;
   Place place;
   bool always_served;  // also beyond the limit of requests in flight
+  access::Need need;   // on the table that its {name} is
   Handler handler;
 };
 

@@ -33,6 +33,21 @@ TEST(Router, HasNoTwoRoutesOrOperationsAlike) {
   }
 }
 
+TEST(Router, SaysOfEveryRouteWhatItNeeds) {
+  using access::Need;
+  std::set<std::string_view> open;
+  for (const Route& route : Routes()) {
+    EXPECT_NE(route.need, Need::kUnset) << route.operation_id;
+    if (route.need == Need::kOpen) open.insert(route.operation_id);
+    // A role is one on a table, so there has to be one; and who changes something needs more.
+    const bool has_table = route.pattern.find("{name}") != std::string_view::npos;
+    EXPECT_EQ(route.need >= Need::kRead, has_table) << route.operation_id;
+    const bool reads = route.method == Method::kGet || route.operation_id.starts_with("fetch");
+    EXPECT_EQ(route.need > Need::kRead, !reads) << route.operation_id;
+  }
+  EXPECT_EQ(open, (std::set<std::string_view>{"health", "livez", "readyz", "openapi"}));
+}
+
 TEST(Router, DecodesNames) {
   const RouteMatch match = FindRoute(Method::kPatch, "/api/v1/table/a%2Fb/columns/%2e%2E");
   ASSERT_NE(match.route, nullptr);

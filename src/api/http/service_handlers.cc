@@ -47,8 +47,8 @@ Result<HttpResponse> HandleReady(const HandlerContext& context, const HttpReques
   return JsonResponse(200, "{\"status\":\"ready\"}");
 }
 
-Result<HttpResponse> HandleOpenApi(const HandlerContext&, const HttpRequest&) {
-  return JsonResponse(200, std::string(OpenApiText()));
+Result<HttpResponse> HandleOpenApi(const HandlerContext& context, const HttpRequest&) {
+  return JsonResponse(200, std::string(OpenApiText(context.has_keys)));
 }
 
 Result<HttpResponse> HandleMetrics(const HandlerContext& context, const HttpRequest&) {

@@ -23,6 +23,7 @@
 #include "api/http/request_reader.h"
 #include "api/http/response_head.h"
 #include "api/http/router.h"
+#include "tls/tls_stream.h"
 
 namespace fletching::http {
 namespace {
@@ -80,6 +81,7 @@ class Session final : public std::enable_shared_from_this<Session> {
     if (ec) ::close(socket);  // the first read fails and ends it
     socket_.non_blocking(true, ec);
     SetDeadline(Phase::kIdle, shared_->limits.idle_ms_max);
+    if (shared_->tls != nullptr) StartTls();
   }
   ~Session() {
     ReleaseSlot();
@@ -101,11 +103,14 @@ class Session final : public std::enable_shared_from_this<Session> {
   enum class Phase : uint8_t { kIdle, kHeader, kBody, kWorking, kWriting, kLingering, kClosed };
 
   bool Step();
+  void StartTls();
   void StartRead();
+  void StartTlsRead(std::span<uint8_t> room);
   void OnRead(const error_code& ec, size_t bytes);
   bool Parse();
   bool OnHead();
   std::optional<HttpResponse> Refusal();
+  Status Admit();
   int64_t BodyBytesMax() const;
   bool SendContinue();
   bool StartFlush();
@@ -116,6 +121,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool ContinueWrite();
   void PrepareWrite();
   size_t SendSome(error_code* ec);
+  size_t SendSomeTls(error_code* ec);
   bool Write();
   bool StartPiece();
   void TakePiece();
@@ -139,6 +145,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   EventLoop* home_;
   ServerShared* shared_;
   tcp::socket socket_;
+  std::unique_ptr<tls::TlsStream> tls_;  // null: plain text
+  tcp::socket::wait_type write_wait_ = tcp::socket::wait_write;
   ReadBuffer buffer_;
 
   Phase phase_ = Phase::kIdle;
@@ -192,9 +200,38 @@ void Session::StartRead() {
   const bool bulk =
       phase_ == Phase::kBody && reader_.body_bytes_left() > static_cast<int64_t>(kReadBytes);
   const std::span<uint8_t> room = buffer_.Room(bulk ? kBulkReadBytes : kReadBytes);
+  // Who lingers reads only so that the kernel sends what was answered.
+  if (tls_ != nullptr && phase_ != Phase::kLingering) return StartTlsRead(room);
   socket_.async_read_some(
       asio::buffer(room.data(), room.size()),
       [self = shared_from_this()](const error_code& ec, size_t bytes) { self->OnRead(ec, bytes); });
+}
+
+// The handshake comes with the first read, and has as long as a header has.
+void Session::StartTls() {
+  auto stream = tls::TlsStream::Accept(shared_->tls->context(), socket_.native_handle());
+  if (!stream.ok()) return Close();
+  tls_ = *std::move(stream);
+  SetDeadline(Phase::kIdle, shared_->limits.header_ms_max);
+}
+
+// What is there already is handed on by way of the loop, so that a long body nests no calls.
+void Session::StartTlsRead(std::span<uint8_t> room) {
+  size_t moved = 0;
+  const tls::TlsState state = tls_->Read(room, &moved);
+  if (state == tls::TlsState::kWantRead || state == tls::TlsState::kWantWrite) {
+    const bool reads = state == tls::TlsState::kWantRead;
+    socket_.async_wait(reads ? tcp::socket::wait_read : tcp::socket::wait_write,
+                       [self = shared_from_this(), room](const error_code& ec) {
+                         if (ec || self->phase_ == Phase::kClosed) return self->OnRead(ec, 0);
+                         self->StartTlsRead(room);
+                       });
+    return;
+  }
+  error_code ec;
+  if (state == tls::TlsState::kEnd) ec = asio::error::eof;
+  if (state == tls::TlsState::kFailed) ec = asio::error::connection_reset;
+  asio::post(home_->io, [self = shared_from_this(), ec, moved] { self->OnRead(ec, moved); });
 }
 
 void Session::OnRead(const error_code& ec, size_t bytes) {
@@ -281,9 +318,23 @@ std::optional<HttpResponse> Session::Refusal() {
   has_slot_ = true;
   shared_->metrics->inflight().Add(1);
   const bool crowded = shared_->requests.fetch_add(1) >= shared_->limits.requests_max;
-  if (!crowded || match_.route->always_served) return std::nullopt;
-  shared_->metrics->rejected_requests().Add();
-  return ErrorResponse(503, "too many requests are in flight; try again in a moment");
+  if (crowded && !match_.route->always_served) {
+    shared_->metrics->rejected_requests().Add();
+    return ErrorResponse(503, "too many requests are in flight; try again in a moment");
+  }
+  if (const Status status = Admit(); !status.ok()) return ErrorResponse(status);
+  return std::nullopt;
+}
+
+// Whether this caller may do this: decided at the head, once.
+Status Session::Admit() {
+  const access::Need need = match_.route->need;
+  if (shared_->guard == nullptr || need == access::Need::kOpen) return Status::OK();
+  const RequestHead& head = reader_.head();
+  std::optional<std::string_view> secret = access::BearerOf(head.authorization);
+  if (!secret && !head.api_key.empty()) secret = head.api_key;
+  ARROW_ASSIGN_OR_RAISE(request_.caller, shared_->guard->Identify(secret));
+  return shared_->guard->Check(request_.caller, need, match_.path_args[0]);
 }
 
 int64_t Session::BodyBytesMax() const {
@@ -301,7 +352,12 @@ bool Session::SendContinue() {
   constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   error_code ec;
   // Nothing else is on its way out, so these few bytes always fit the socket's buffer.
-  if (socket_.write_some(asio::buffer(kContinue), ec) == kContinue.size()) return true;
+  if (tls_ != nullptr) {
+    size_t moved = 0;
+    tls_->Write(AsBytes(kContinue), &moved);
+    if (moved == kContinue.size()) return true;
+  } else if (socket_.write_some(asio::buffer(kContinue), ec) == kContinue.size())
+    return true;
   Close();
   return false;
 }
@@ -395,6 +451,7 @@ void Session::PrepareWrite() {
 // Header and body leave in one call, or as much of them as the socket takes.
 // Threads: the loop's or a worker's.
 size_t Session::SendSome(error_code* ec) {
+  if (tls_ != nullptr) return SendSomeTls(ec);
   const size_t wrote = socket_.write_some(out_, *ec);
   size_t left = wrote;
   for (asio::const_buffer& piece : out_) {
@@ -405,25 +462,46 @@ size_t Session::SendSome(error_code* ec) {
   return wrote;
 }
 
+// Threads: the loop's or a worker's.
+size_t Session::SendSomeTls(error_code* ec) {
+  size_t wrote = 0;
+  for (asio::const_buffer& piece : out_) {
+    while (piece.size() > 0) {
+      size_t moved = 0;
+      const ByteSpan bytes(static_cast<const uint8_t*>(piece.data()), piece.size());
+      const tls::TlsState state = tls_->Write(bytes, &moved);
+      piece += moved;
+      wrote += moved;
+      if (state == tls::TlsState::kMoved) continue;
+      const bool waits = state == tls::TlsState::kWantRead || state == tls::TlsState::kWantWrite;
+      write_wait_ =
+          state == tls::TlsState::kWantRead ? tcp::socket::wait_read : tcp::socket::wait_write;
+      if (waits) *ec = asio::error::would_block;
+      if (!waits) *ec = asio::error::broken_pipe;
+      return wrote;
+    }
+  }
+  return wrote;
+}
+
 // Only what the socket does not take at once is waited for.
 bool Session::Write() {
   while (out_[0].size() + out_[1].size() > 0) {
     error_code ec;
     const size_t wrote = SendSome(&ec);
+    if (wrote > 0) Moved(wrote);
     if (ec == asio::error::would_block || ec == asio::error::try_again) {
-      socket_.async_wait(tcp::socket::wait_write,
-                         [self = shared_from_this()](const error_code& wait_ec) {
-                           if (self->phase_ != Phase::kWriting) return;
-                           if (wait_ec) return self->Close();
-                           if (self->Write()) self->Run();
-                         });
+      socket_.async_wait(write_wait_, [self = shared_from_this()](const error_code& wait_ec) {
+        if (self->phase_ != Phase::kWriting) return;
+        if (wait_ec) return self->Close();
+        if (self->Write()) self->Run();
+      });
       return false;
     }
     if (ec) {
       Close();
       return false;
     }
-    Moved(wrote);
   }
   if (response_.next_piece != nullptr && !reader_.head().is_head) return StartPiece();
   return FinishResponse();
@@ -497,6 +575,7 @@ bool Session::FinishResponse() {
   }
   // Closing with unread bytes would make the kernel take the answer back, so we read to the end.
   error_code ignored;
+  if (tls_ != nullptr) tls_->Close();
   socket_.shutdown(tcp::socket::shutdown_send, ignored);
   SetDeadline(Phase::kLingering, kLingerMs);
   return true;

@@ -18,6 +18,7 @@
 #include "api/http/http_metrics.h"
 #include "api/http/router.h"
 #include "api/http/worker_pool.h"
+#include "tls/tls_context.h"
 
 namespace fletching::http {
 
@@ -48,6 +49,8 @@ struct ServerShared {
   // Enough for three of the largest pieces and dozens of small bodies.
   api::DecodeBudget decode_budget{int64_t{1} << 30};
   HandlerContext context;
+  const tls::TlsIdentity* tls = nullptr;  // null: plain text
+  const access::Guard* guard = nullptr;   // null: whoever reaches us may do everything
   HttpMetrics* metrics = nullptr;
   std::span<const Route> routes;
   SessionLimits limits;

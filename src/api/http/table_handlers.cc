@@ -68,10 +68,11 @@ void AppendTableInfo(std::string* out, const TableInfo& table, api::SchemaEcho e
 
 }  // namespace
 
-Result<HttpResponse> HandleListTables(const HandlerContext& context, const HttpRequest&) {
+Result<HttpResponse> HandleListTables(const HandlerContext& context, const HttpRequest& request) {
   std::string text = "{";
   for (const TableInfo& table : context.engine->ListTables()) {
     if (table.schema.columns.empty()) continue;  // too damaged to say what it looked like
+    if (!request.caller.May(access::Need::kRead, table.name)) continue;
     if (text.size() > 1) text += ',';
     api::AppendJsonString(&text, table.name);
     text += ':';

@@ -9,7 +9,7 @@
 
 #include "fletching/status.h"
 
-namespace fletching::store {
+namespace fletching {
 
 class SystemLibrary {
  public:
@@ -33,4 +33,4 @@ class SystemLibrary {
   std::string package_;
 };
 
-}  // namespace fletching::store
+}  // namespace fletching

@@ -1,9 +1,9 @@
-#include "store/system_library.h"
+#include "base/system_library.h"
 
 #include <dlfcn.h>
 #include <utility>
 
-namespace fletching::store {
+namespace fletching {
 namespace {
 
 #if defined(__has_feature)
@@ -20,9 +20,8 @@ constexpr int kOwnNamesFirst = RTLD_DEEPBIND;
 #endif
 
 Status Missing(const std::string& file, const std::string& package, const std::string& why) {
-  return Unsupported("object storage by s3:// needs " + file + " of the system (" + why +
-                     "); fix: apt-get install " + package +
-                     ", or the package of your system that has it");
+  return Unsupported("this needs " + file + " of the system (" + why + "); fix: apt-get install " +
+                     package + ", or the package of your system that has it");
 }
 
 }  // namespace
@@ -43,4 +42,4 @@ Result<void*> SystemLibrary::FindSymbol(const char* name) const {
   return Missing(file_, package_, std::string("a newer one: this has no ") + name);
 }
 
-}  // namespace fletching::store
+}  // namespace fletching
