@@ -21,7 +21,8 @@ struct SourceSpec {
 // How files lie below the source.
 enum class Layout : uint8_t {
   kDated,  // YYYY-MM-DD/*.parquet, complete when _SUCCESS is there; the newest counts
-  kPlain,  // *.parquet, all of them, in folders of any name too (Hive's name=value are not columns)
+  kPlain,  // *.parquet, all of them, in folders of any name too
+  kHive,   // the same; folders name=value are columns, where those are declared
 };
 
 struct PulledTable {

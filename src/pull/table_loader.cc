@@ -161,10 +161,12 @@ Status TableLoader::Load(const Source& source, const Partition& partition) {
     return Unavailable(source.where + ": " + partition.name +
                        " changed while it was loaded; it is loaded again at the next look");
   };
-  ARROW_ASSIGN_OR_RAISE(
-      auto rows,
-      OpenPartitionRows(source, partition, table_.schema,
-                        {.spool_folder = options_.spool_folder, .check = check, .at_end = at_end}));
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        OpenPartitionRows(source, partition, table_.schema,
+                                          {.hive_columns = table_.layout == Layout::kHive,
+                                           .spool_folder = options_.spool_folder,
+                                           .check = check,
+                                           .at_end = at_end}));
   rows = Prefetch(std::move(rows), kBatchesAhead);
   ReplaceRequest request{.table = table_.name,
                          .generation = partition.generation,

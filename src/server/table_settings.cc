@@ -101,6 +101,13 @@ class TablesReader {
     };
   }
 
+  static Result<pull::Layout> LayoutNamed(const std::string& text) {
+    if (text == "dated") return pull::Layout::kDated;
+    if (text == "plain") return pull::Layout::kPlain;
+    if (text == "hive") return pull::Layout::kHive;
+    return InvalidArgument("'" + text + "' is none of dated, plain and hive");
+  }
+
   Status ReadTable(const YAML::Node& node, const std::string& path, PulledTable* table) const {
     const Members members = {
         {"source", [&](const YAML::Node& n) { return ReadSource(n, path + ".source", table); }},
@@ -115,11 +122,7 @@ class TablesReader {
         {"layout",
          [&](const YAML::Node& n) -> Status {
            ARROW_ASSIGN_OR_RAISE(const std::string text, Text(n));
-           if (text != "dated" && text != "plain") {
-             return InvalidArgument("'" + text + "' is neither dated nor plain");
-           }
-           table->layout = text == "dated" ? pull::Layout::kDated : pull::Layout::kPlain;
-           return Status::OK();
+           return LayoutNamed(text).Value(&table->layout);
          }},
         {"key", [&](const YAML::Node& n) { return ReadKey(n, table); }},
         {"ttl",

@@ -74,6 +74,19 @@ TEST(TableSettings, HoldEverythingThatCanBeSaid) {
   EXPECT_TRUE(ReadTableSettings(File("tables:\n"))->empty());
 }
 
+TEST(TableSettings, KnowEveryLayout) {
+  const auto layout = [](const std::string& name) {
+    return ReadTableSettings(
+               File("tables:\n  docs: {source: {local: {path: /x}}, key: id, layout: " + name +
+                    ", columns: {id: {dtype: utf8}}}\n"))
+        ->at(0)
+        .layout;
+  };
+  EXPECT_EQ(layout("dated"), pull::Layout::kDated);
+  EXPECT_EQ(layout("plain"), pull::Layout::kPlain);
+  EXPECT_EQ(layout("hive"), pull::Layout::kHive);
+}
+
 TEST(TableSettings, NameWhatIsWrongAndWhere) {
   const auto expect = [](const std::string& members, const std::string& words) {
     const std::string why = WhyNot("tables:\n  docs:\n" + members);
@@ -92,7 +105,7 @@ TEST(TableSettings, NameWhatIsWrongAndWhere) {
   expect(source + "    poll_interval: 0\n" + rest, "0 is no interval");
   expect(source + "    parts: 0\n" + rest, ":4: tables.docs.parts: '0' is no number from 1 to 256");
   expect(source + "    min_rows_ratio: 2\n" + rest, "tables.docs.min_rows_ratio");
-  expect(source + "    layout: hive\n" + rest, "'hive' is neither dated nor plain");
+  expect(source + "    layout: hives\n" + rest, "'hives' is none of dated, plain and hive");
   expect(source + "    key: [id]\n    columns: {id: {dtype: text}}\n", "columns.id.dtype: ");
   expect(source + "    key: [id]\n    columns: {id: {dtype: utf8, nul: no}}\n", "'nul' is not");
   expect(source + "    key: [other]\n    columns: {id: {dtype: utf8}}\n", "other");

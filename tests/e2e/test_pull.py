@@ -46,8 +46,14 @@ def until(condition, what, seconds: float = 60):
 class Node:
     """A server whose table `docs` follows a folder."""
 
-    def __init__(self, folder: Path, config: str | None = None, **settings):
-        self.folder, self.source = folder, folder / "source"
+    def __init__(
+        self,
+        folder: Path,
+        config: str | None = None,
+        env: dict[str, str] | None = None,
+        **settings,
+    ):
+        self.folder, self.source, self.env = folder, folder / "source", env
         self.source.mkdir(exist_ok=True)
         table = {
             "source": {"local": {"path": str(self.source)}},
@@ -60,7 +66,7 @@ class Node:
         self.server = self.start()
 
     def start(self) -> Server:
-        self.server = Server(self.folder / "data", "--config", str(self.config))
+        self.server = Server(self.folder / "data", "--config", str(self.config), env=self.env)
         return self.server
 
     def info(self) -> dict:
