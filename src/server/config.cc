@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "FLETCHING_";
 constexpr std::string_view kConfigVariable = "FLETCHING_CONFIG";
+constexpr std::string_view kPythonVariable = "FLETCHING_PYTHON";  // pull/iceberg_source.cc
 
 constexpr char kHelpHead[] =
     "fletchingd keeps tables of features in a folder and serves them over HTTP\nand Arrow "
@@ -79,7 +80,7 @@ Status ApplyEnvironment(std::span<const std::string_view> environment, LoadedCon
     const size_t equals = entry.find('=');
     if (!entry.starts_with(kPrefix) || equals == std::string_view::npos) continue;
     const std::string name(entry.substr(0, equals));
-    if (name == kConfigVariable) continue;
+    if (name == kConfigVariable || name == kPythonVariable) continue;
     size_t at = 0;
     while (at < names.size() && names[at] != name) ++at;
     if (at == names.size()) {

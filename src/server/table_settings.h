@@ -5,6 +5,8 @@
 //       source:
 //         s3: {bucket: features, prefix: docs, region: eu-west-1, endpoint:
 //         "http://127.0.0.1:7070"} # or  local: {path: /data/docs}
+//         # or iceberg: {metadata: s3://features/warehouse/docs}, or {table: db.docs, catalog:
+//         # {type: rest, uri: "http://..."}}; also region, endpoint, timeout
 //       poll_interval: 5m       # how often the source is looked at
 //       parts: 8                # segments of a generation
 //       layout: dated           # YYYY-MM-DD/ with _SUCCESS; or plain: every Parquet file below,
