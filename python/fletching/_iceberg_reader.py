@@ -236,9 +236,10 @@ def read_batches(
 def plan(files: "FileIO", metadata: "TableMetadata") -> list["FileScanTask"]:
     """Data files and what is deleted from each.
 
-    Errors: Refused for equality deletes, which pyiceberg cannot apply, naming what helps.
+    Errors: Refused for equality deletes, which pyiceberg cannot apply, and for deletion vectors,
+    of which it checks neither checksum nor whether one was replaced. Both say what helps.
     """
-    from pyiceberg.manifest import DataFileContent
+    from pyiceberg.manifest import DataFileContent, FileFormat
     from pyiceberg.table import DataScan
 
     try:
@@ -247,10 +248,15 @@ def plan(files: "FileIO", metadata: "TableMetadata") -> list["FileScanTask"]:
         if "equality delete" in str(error):
             _refuse_equality_deletes()
         raise
-    for task in tasks:
-        for file in task.delete_files:
-            if file.content != DataFileContent.POSITION_DELETES:
-                _refuse_equality_deletes()
+    for file in {file for task in tasks for file in task.delete_files}:
+        if file.file_format == FileFormat.PUFFIN:
+            raise Refused(
+                "unsupported",
+                "the snapshot has deletion vectors (format 3), which are not supported: have "
+                "them applied by the engine that writes the table, or write with format 2",
+            )
+        if file.content != DataFileContent.POSITION_DELETES:
+            _refuse_equality_deletes()
     return tasks
 
 
