@@ -1,21 +1,19 @@
-"""Iceberg tables as sources: every row of a snapshot, or an error that says what is not supported."""
+"""Iceberg tables as sources: every row of a snapshot, or an error that says why not."""
 
 import json
-import os
-import sys
 import threading
 
 import pyarrow as pa
 import pytest
-from s3_gateway import BUCKET, s3_server
-from test_pull import Node, until
+from s3_gateway import s3_server
+from test_pull import until
 
 pytest.importorskip(
     "pyiceberg.catalog.sql", reason="pyiceberg is not here: pip install -r requirements-dev.txt"
 )
 
+from iceberg_follower import COLUMNS, follow
 from iceberg_tables import (
-    SCHEMA,
     Warehouse,
     change_schema,
     commit_deletes,
@@ -26,12 +24,10 @@ from iceberg_tables import (
     rows,
 )
 from pyiceberg.manifest import DataFileContent
-from pyiceberg.transforms import BucketTransform, IdentityTransform, TruncateTransform
+from pyiceberg.transforms import IdentityTransform, TruncateTransform
 from pyiceberg.types import DoubleType, LongType, StringType
 
-__all__ = ["s3_server"]
-
-COLUMNS = {"id": {"dtype": "utf8"}, "score": {"dtype": "float32"}}
+__all__ = ["follow", "s3_server"]
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -43,62 +39,6 @@ def warehouse(request, tmp_path) -> Warehouse:
 @pytest.fixture
 def local(tmp_path) -> Warehouse:
     return Warehouse(tmp_path)
-
-
-class Follower(Node):
-    """A server whose table `docs` follows an Iceberg table."""
-
-    def __init__(self, folder, warehouse: Warehouse, iceberg: dict, env: dict, **settings):
-        if warehouse.gateway is not None:
-            env = {**warehouse.gateway.env, **env}
-            iceberg = {"endpoint": warehouse.gateway.endpoint, "region": "us-east-1", **iceberg}
-        table = {
-            "source": {"iceberg": iceberg},
-            "poll_interval": "200ms",
-            "key": ["id"],
-            "columns": COLUMNS,
-            "min_rows_ratio": 0,
-        } | settings
-        super().__init__(folder, json.dumps({"tables": {"docs": table}}), env)
-
-    def follow(self, table) -> str:
-        """Waits for the table's current snapshot."""
-        table.refresh()
-        shown = f"{table.current_snapshot().snapshot_id}@{table.metadata.current_schema_id}"
-        return self.wait_for(shown)
-
-    def values(self, keys, *columns: str) -> dict:
-        body = {"keys": list(keys), "columns": list(columns)}
-        answer = self.server.post("/api/v1/table/docs/fetch", body)
-        assert answer.status == 200, answer
-        by_column = (answer.json["columns"][name] for name in columns)
-        return dict(zip(keys, zip(*by_column, strict=True), strict=True))
-
-    def row_count(self) -> int:
-        return self.info()["row_count"]
-
-    def problem(self, words: str) -> str:
-        """Waits for a problem that says this."""
-
-        def said():
-            return next((each for each in self.problems() if words in each), "")
-
-        return until(said, lambda: f"{words}; {self.problems()}; {self.log()[-2000:]}")
-
-
-@pytest.fixture
-def follow(tmp_path):
-    started: list[Follower] = []
-
-    def make(warehouse, table=None, iceberg=None, env=None, **settings) -> Follower:
-        iceberg = {"metadata": table.location(), **(iceberg or {})}
-        python = {"FLETCHING_PYTHON": sys.executable, **(env or {})}
-        started.append(Follower(tmp_path, warehouse, iceberg, python, **settings))
-        return started[-1]
-
-    yield make
-    for each in started:
-        assert each.server.stop() == 0
 
 
 def test_snapshots_are_generations(warehouse, follow):
@@ -135,7 +75,7 @@ def test_a_table_may_be_named_by_its_metadata_file_or_by_a_catalog(warehouse, fo
     settings = json.loads(here.config.read_text())
     settings["tables"]["docs"]["source"]["iceberg"] = {
         "table": "db.docs",
-        "catalog": warehouse.properties,
+        "catalog": {"name": "tests", **warehouse.properties},
     }
     here.config.write_text(json.dumps(settings))
     here.start()
@@ -189,7 +129,7 @@ def test_equality_deletes_are_refused(warehouse, follow):
     here.follow(table)
     commit_deletes(table, [equality_deletes(table, ["a"])])
     refused(table, here, "has equality deletes, which are not supported")
-    assert here.events("table_load_failed")[0]["reason"] == "data"
+    assert here.events("table_load_failed")[-1]["reason"] == "data"
 
 
 def test_equality_deletes_among_position_deletes_are_refused(local, follow):

@@ -1,0 +1,273 @@
+"""What goes wrong with an Iceberg table, its files and its reader: the rows there are stay."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from s3_gateway import own_s3_server
+from test_pull import until
+
+pytest.importorskip(
+    "pyiceberg.catalog.sql", reason="pyiceberg is not here: pip install -r requirements-dev.txt"
+)
+
+from iceberg_follower import Follower, follow
+from iceberg_tables import Warehouse, data_files, rows
+
+__all__ = ["follow", "own_s3_server"]
+
+
+@pytest.fixture
+def local(tmp_path) -> Warehouse:
+    return Warehouse(tmp_path)
+
+
+@pytest.fixture
+def python(tmp_path):
+    """An interpreter that does `script`, of a shell, before it does what it is told. The script
+    may `exit`, and finds the interpreter in $real."""
+
+    def make(script: str) -> Path:
+        path = tmp_path / "python"
+        part = tmp_path / "python.part"
+        part.write_text(f'#!/bin/sh\nreal=\'{sys.executable}\'\n{script}\nexec "$real" "$@"\n')
+        part.chmod(0o755)
+        part.rename(path)  # never half a script
+        return path
+
+    return make
+
+
+def helpers(here: Follower) -> list[int]:
+    """Readers that run now."""
+    path = f"/proc/{here.server.process.pid}/task"
+    children: list[int] = []
+    for task in os.listdir(path):
+        children += map(int, Path(path, task, "children").read_text().split())
+    return children
+
+
+def local_path(location: str) -> Path:
+    return Path(location.removeprefix("file://"))
+
+
+def still_shown(here: Follower, name: str) -> None:
+    assert here.generation() == name
+    assert here.scores("a", "b") == [1, 2]
+
+
+def test_a_metadata_file_that_is_missing(local, follow):
+    table = local.create()
+    table.append(rows({"a": 1, "b": 2}))
+    here = follow(local, table)
+    shown = here.follow(table)
+    metadata = local_path(table.location()) / "metadata"
+    away = metadata.with_name("away")
+    metadata.rename(away)
+    here.problem("holds no metadata.json of an Iceberg table")
+    still_shown(here, shown)
+    away.rename(metadata)
+    until(lambda: here.problems() == [], "health")
+    (metadata / "version-hint.text").write_text("77")
+    here.problem("v77.metadata.json")
+    (metadata / "version-hint.text").unlink()
+    until(lambda: here.problems() == [], "health")
+    # Two files of one version: without a catalog nobody knows which one is the table.
+    newest = local_path(table.metadata_location)
+    twin = newest.with_name(newest.name.split("-")[0] + "-twin.metadata.json")
+    shutil.copy(newest, twin)
+    here.problem("files of its newest version")
+    (metadata / "version-hint.text").write_text(newest.name)
+    until(lambda: here.problems() == [], "health")
+    newest.write_text(newest.read_text()[:100])
+    here.problem("Iceberg table file://")
+    still_shown(here, shown)
+
+
+def test_a_data_file_that_is_missing(local, follow):
+    table = local.create()
+    table.append(rows({"a": 1, "b": 2}))
+    here = follow(local, table)
+    shown = here.follow(table)
+    before = set(data_files(table))
+    here.server.stop()
+    table.append(rows({"c": 3}))
+    (path,) = set(data_files(table)) - before
+    file = local_path(path)
+    file.rename(file.with_suffix(".away"))
+    here.start()
+    here.problem(file.name)
+    still_shown(here, shown)
+    file.with_suffix(".away").write_bytes(b"PAR1 and no more")
+    file.with_suffix(".away").rename(file)
+    here.problem("Iceberg table file://")
+    still_shown(here, shown)
+    table.overwrite(rows({"a": 5}))
+    here.follow(table)
+    assert here.scores("a", "b", "c") == [5, None, None]
+
+
+def test_a_snapshot_that_expires_while_it_is_read(local, follow, python, tmp_path):
+    """Its reader has been told which one, and comes too late."""
+    table = local.create()
+    table.append(rows({"a": 1, "b": 2}))
+    reached, go_on = tmp_path / "reached", tmp_path / "go-on"
+    go_on.touch()
+    wait = f"""
+        IFS= read -r line
+        case "$line" in *'"action":"rows"'*)
+            touch {reached}; while [ ! -e {go_on} ]; do sleep 0.02; done;;
+        esac
+        {{ printf '%s\\n' "$line"; cat; }} | "$real" "$@"; exit $?
+    """
+    here = follow(local, table, env={"FLETCHING_PYTHON": str(python(wait))})
+    shown = here.follow(table)
+    go_on.unlink()
+    reached.unlink()
+    table.overwrite(rows({"a": 7}))
+    expired = table.current_snapshot().snapshot_id
+    until(reached.exists, "the reader")
+    gone = data_files(table)
+    table.overwrite(rows({"a": 8}))
+    table.maintenance.expire_snapshots().by_id(expired).commit()
+    for path in gone:  # as whoever expires snapshots does
+        local_path(path).unlink()
+    go_on.touch()
+    here.problem(local_path(gone[0]).name)
+    assert shown in (here.generation(), here.info()["generation"]["previous"])
+    here.follow(table)
+    assert here.scores("a", "b") == [8, None]
+    until(lambda: here.problems() == [], "health")
+
+
+def test_a_reader_that_is_not_installed_says_what_to_do(local, follow, tmp_path, python):
+    table = local.create()
+    table.append(rows({"a": 1, "b": 2}))
+    here = follow(local, table)
+    shown = here.follow(table)
+    here.server.stop()
+    # A package pyiceberg that cannot be imported stands before the real one.
+    hidden = tmp_path / "hidden/pyiceberg"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'pyiceberg'\", name='pyiceberg')"
+    )
+    paths = {"PYTHONPATH": f"{hidden.parent}:{here.env['PYTHONPATH']}"}
+    for env in (
+        paths,
+        {"FLETCHING_PYTHON": "/nowhere/python3"},
+        {"FLETCHING_PYTHON": str(python('exec "$real" -S -E "$@"'))},  # no packages at all
+    ):
+        known = here.env
+        here.env = {**known, **env}
+        here.start()
+        here.problem("pip install 'fletching[iceberg]'")
+        still_shown(here, shown)
+        assert here.server.stop() == 0
+        here.env = known
+    here.start()
+    until(lambda: here.problems() == [], "health")
+
+
+def test_a_reader_that_is_killed(local, follow, python, tmp_path):
+    table = local.create()
+    table.append(rows({"a": 1, "b": 2}))
+    here = follow(local, table)
+    shown = here.follow(table)
+    here.server.stop()
+    here.env["FLETCHING_PYTHON"] = str(python("sleep 1000"))
+    here.start()
+    (pid,) = until(lambda: helpers(here), "a reader")
+    os.kill(pid, signal.SIGKILL)
+    here.problem("its helper was ended by signal 9")
+    still_shown(here, shown)
+
+
+def test_a_reader_that_is_killed_in_the_middle_of_its_rows(local, follow, python):
+    """Whole batches may have arrived: they are not all there is."""
+    table = local.create()
+    table.append(rows({"a": 1, "b": 2}))
+    here = follow(local, table)
+    shown = here.follow(table)
+    here.server.stop()
+    # All that the real one prints but for the mark at the end of the stream, then the signal.
+    script = """
+        IFS= read -r line
+        case "$line" in *'"action":"rows"'*)
+            { printf '%s\\n' "$line"; sleep 5; } | "$real" "$@" | head -c -8; kill -9 $$;; esac
+        { printf '%s\\n' "$line"; cat; } | "$real" "$@"; exit $?
+    """
+    here.env["FLETCHING_PYTHON"] = str(python(script))
+    table.append(rows({"c": 3}))
+    here.start()
+    here.problem("its helper was ended by signal 9")
+    still_shown(here, shown)
+    assert here.scores("c") == [None]
+
+
+def test_a_reader_that_is_silent(local, follow, python):
+    table = local.create()
+    table.append(rows({"a": 1, "b": 2}))
+    quick = {"timeout": "300ms"}
+    here = follow(local, table, quick, env={"FLETCHING_PYTHON": str(python("echo hm; sleep 1000"))})
+    here.problem("has said nothing for 300 ms, and was ended")
+    assert here.server.get("/readyz").status == 503
+    assert here.server.stop() == 0
+
+
+def test_a_reader_that_answers_nonsense(local, follow, python):
+    table = local.create()
+    table.append(rows({"a": 1}))
+    here = follow(local, table, env={"FLETCHING_PYTHON": str(python("echo '{}'; exit 0"))})
+    here.problem("its helper answers nonsense")
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])
+def test_no_reader_outlives_the_server(local, follow, python, tmp_path, end):
+    table = local.create()
+    table.append(rows({"a": 1}))
+    # With SIGKILL the reader sees its stdin end; with SIGTERM it is killed, whatever it does.
+    script = "cat > /dev/null; exit 0" if end == "SIGKILL" else "trap '' TERM; sleep 1000"
+    here = follow(local, table, env={"FLETCHING_PYTHON": str(python(script))})
+    (pid,) = until(lambda: helpers(here), "a reader")
+    if end == "SIGTERM":
+        assert here.server.stop() == 0
+    else:
+        here.server.kill()
+
+    def is_gone() -> bool:
+        state = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True
+        )
+        return state.stdout.strip()[:1] in ("", "Z")
+
+    until(is_gone, "the reader's end")
+
+
+def test_a_bucket_that_is_away(own_s3_server, follow, tmp_path):
+    warehouse = Warehouse(tmp_path, own_s3_server)
+    table = warehouse.create()
+    table.append(rows({"a": 1, "b": 2}))
+    here = follow(warehouse, table, poll_interval="100ms", iceberg={"timeout": "2s"})
+    shown = here.follow(table)
+    own_s3_server.stop()
+    here.problem("Iceberg table s3://")
+    still_shown(here, shown)
+    own_s3_server.start()
+    until(lambda: here.problems() == [], "health")
+    table.append(rows({"c": 3}))
+    here.follow(table)
+    assert here.scores("c") == [3]
+
+
+def test_credentials_that_are_wrong(own_s3_server, follow, tmp_path):
+    warehouse = Warehouse(tmp_path, own_s3_server)
+    table = warehouse.create()
+    table.append(rows({"a": 1}))
+    here = follow(warehouse, table, env={"AWS_SECRET_ACCESS_KEY": "guessed"})
+    here.problem("Iceberg table s3://")
+    assert "guessed" not in here.log()
