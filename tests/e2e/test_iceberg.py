@@ -320,7 +320,7 @@ def test_every_type_arrives(local, follow):
         "data": {"dtype": "binary"},
         "day": {"dtype": "date32"},
         "at": {"dtype": "timestamp[us, UTC]"},
-        "vector": {"dtype": "fixed_size_list<float32, 2>"},
+        "vector": {"dtype": "fixed_size_list<float32>[2]"},
     }
     here = follow(local, table, columns=columns)
     here.follow(table)

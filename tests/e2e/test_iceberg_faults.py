@@ -3,8 +3,8 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -26,29 +26,56 @@ def local(tmp_path) -> Warehouse:
     return Warehouse(tmp_path)
 
 
+# What stands between the server and the real interpreter. A question is read byte by byte, so that
+# the rest of stdin stays where it is.
+WRAPPER = """\
+#!{real} -S
+import os, signal, subprocess, sys, time
+real = {real!r}
+
+def question():
+    line = b""
+    while not line.endswith(b"\\n"):
+        line += os.read(0, 1)
+    return line
+
+def go_on(line):
+    mine, theirs = os.pipe()
+    os.write(theirs, line)
+    os.dup2(mine, 0)
+    os.set_inheritable(theirs, True)  # so that stdin does not end
+    os.execv(real, [real, *sys.argv[1:]])
+
+{script}
+"""
+
+
 @pytest.fixture
 def python(tmp_path):
-    """An interpreter that does `script`, of a shell, before it does what it is told. The script
-    may `exit`, and finds the interpreter in $real."""
+    """An interpreter that runs `script` instead of what it is told."""
 
-    def make(script: str) -> Path:
+    def make(script: str) -> str:
         path = tmp_path / "python"
-        part = tmp_path / "python.part"
-        part.write_text(f'#!/bin/sh\nreal=\'{sys.executable}\'\n{script}\nexec "$real" "$@"\n')
-        part.chmod(0o755)
-        part.rename(path)  # never half a script
-        return path
+        path.write_text(WRAPPER.format(real=sys.executable, script=textwrap.dedent(script)))
+        path.chmod(0o755)
+        return str(path)
 
     return make
 
 
+def state(pid: int) -> tuple[str, int]:
+    """The letter of a process's state, and its parent; ("", 0) when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "", 0
+    return fields[0], int(fields[1])
+
+
 def helpers(here: Follower) -> list[int]:
     """Readers that run now."""
-    path = f"/proc/{here.server.process.pid}/task"
-    children: list[int] = []
-    for task in os.listdir(path):
-        children += map(int, Path(path, task, "children").read_text().split())
-    return children
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if state(pid)[1] == here.server.process.pid]
 
 
 def local_path(location: str) -> Path:
@@ -118,13 +145,14 @@ def test_a_snapshot_that_expires_while_it_is_read(local, follow, python, tmp_pat
     reached, go_on = tmp_path / "reached", tmp_path / "go-on"
     go_on.touch()
     wait = f"""
-        IFS= read -r line
-        case "$line" in *'"action":"rows"'*)
-            touch {reached}; while [ ! -e {go_on} ]; do sleep 0.02; done;;
-        esac
-        {{ printf '%s\\n' "$line"; cat; }} | "$real" "$@"; exit $?
+        line = question()
+        if b'"action":"rows"' in line:
+            open({str(reached)!r}, "w").close()
+            while not os.path.exists({str(go_on)!r}):
+                time.sleep(0.02)
+        go_on(line)
     """
-    here = follow(local, table, env={"FLETCHING_PYTHON": str(python(wait))})
+    here = follow(local, table, env={"FLETCHING_PYTHON": python(wait)})
     shown = here.follow(table)
     go_on.unlink()
     reached.unlink()
@@ -160,7 +188,9 @@ def test_a_reader_that_is_not_installed_says_what_to_do(local, follow, tmp_path,
     for env in (
         paths,
         {"FLETCHING_PYTHON": "/nowhere/python3"},
-        {"FLETCHING_PYTHON": str(python('exec "$real" -S -E "$@"'))},  # no packages at all
+        {
+            "FLETCHING_PYTHON": python('os.execv(real, [real, "-S", "-E", *sys.argv[1:]])')
+        },  # no packages at all
     ):
         known = here.env
         here.env = {**known, **env}
@@ -179,7 +209,7 @@ def test_a_reader_that_is_killed(local, follow, python, tmp_path):
     here = follow(local, table)
     shown = here.follow(table)
     here.server.stop()
-    here.env["FLETCHING_PYTHON"] = str(python("sleep 1000"))
+    here.env["FLETCHING_PYTHON"] = python("time.sleep(1000)")
     here.start()
     (pid,) = until(lambda: helpers(here), "a reader")
     os.kill(pid, signal.SIGKILL)
@@ -196,12 +226,18 @@ def test_a_reader_that_is_killed_in_the_middle_of_its_rows(local, follow, python
     here.server.stop()
     # All that the real one prints but for the mark at the end of the stream, then the signal.
     script = """
-        IFS= read -r line
-        case "$line" in *'"action":"rows"'*)
-            { printf '%s\\n' "$line"; sleep 5; } | "$real" "$@" | head -c -8; kill -9 $$;; esac
-        { printf '%s\\n' "$line"; cat; } | "$real" "$@"; exit $?
+        line = question()
+        if b'"action":"rows"' not in line:
+            go_on(line)
+        run = subprocess.Popen(
+            [real, *sys.argv[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        run.stdin.write(line)
+        run.stdin.flush()
+        os.write(1, run.stdout.read()[:-8])
+        os.kill(os.getpid(), signal.SIGKILL)
     """
-    here.env["FLETCHING_PYTHON"] = str(python(script))
+    here.env["FLETCHING_PYTHON"] = python(script)
     table.append(rows({"c": 3}))
     here.start()
     here.problem("its helper was ended by signal 9")
@@ -213,7 +249,12 @@ def test_a_reader_that_is_silent(local, follow, python):
     table = local.create()
     table.append(rows({"a": 1, "b": 2}))
     quick = {"timeout": "300ms"}
-    here = follow(local, table, quick, env={"FLETCHING_PYTHON": str(python("echo hm; sleep 1000"))})
+    here = follow(
+        local,
+        table,
+        quick,
+        env={"FLETCHING_PYTHON": python("print('hm', flush=True); time.sleep(1000)")},
+    )
     here.problem("has said nothing for 300 ms, and was ended")
     assert here.server.get("/readyz").status == 503
     assert here.server.stop() == 0
@@ -222,7 +263,7 @@ def test_a_reader_that_is_silent(local, follow, python):
 def test_a_reader_that_answers_nonsense(local, follow, python):
     table = local.create()
     table.append(rows({"a": 1}))
-    here = follow(local, table, env={"FLETCHING_PYTHON": str(python("echo '{}'; exit 0"))})
+    here = follow(local, table, env={"FLETCHING_PYTHON": python("print('{}')")})
     here.problem("its helper answers nonsense")
 
 
@@ -231,21 +272,15 @@ def test_no_reader_outlives_the_server(local, follow, python, tmp_path, end):
     table = local.create()
     table.append(rows({"a": 1}))
     # With SIGKILL the reader sees its stdin end; with SIGTERM it is killed, whatever it does.
-    script = "cat > /dev/null; exit 0" if end == "SIGKILL" else "trap '' TERM; sleep 1000"
-    here = follow(local, table, env={"FLETCHING_PYTHON": str(python(script))})
+    script = "sys.stdin.read()" if end == "SIGKILL" else "time.sleep(1000)"
+    here = follow(local, table, env={"FLETCHING_PYTHON": python(script)})
     (pid,) = until(lambda: helpers(here), "a reader")
     if end == "SIGTERM":
         assert here.server.stop() == 0
     else:
         here.server.kill()
 
-    def is_gone() -> bool:
-        state = subprocess.run(
-            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True
-        )
-        return state.stdout.strip()[:1] in ("", "Z")
-
-    until(is_gone, "the reader's end")
+    until(lambda: state(pid)[0] in ("", "Z"), "the reader's end")
 
 
 def test_a_bucket_that_is_away(own_s3_server, follow, tmp_path):
