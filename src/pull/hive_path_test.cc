@@ -19,7 +19,8 @@ TEST(HivePath, IsPercentDecoded) {
       ParseHivePath("a%20b=J%C3%BCrgen%2FMax%3d/c=100%/d=%zz/e=%4/f=/x").ValueOrDie();
   EXPECT_EQ(
       values,
-      (HiveValues{{"a b", "Jürgen/Max="}, {"c", "100%"}, {"d", "%zz"}, {"e", "%4"}, {"f", ""}}));
+      (HiveValues{
+          {"a b", "J\xC3\xBCrgen/Max="}, {"c", "100%"}, {"d", "%zz"}, {"e", "%4"}, {"f", ""}}));
 }
 
 TEST(HivePath, KnowsNull) {
