@@ -24,7 +24,7 @@ from iceberg_tables import (
     rows,
 )
 from pyiceberg.manifest import DataFileContent
-from pyiceberg.transforms import IdentityTransform, TruncateTransform
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DoubleType, LongType, StringType
 
 __all__ = ["follow", "s3_server"]
@@ -272,7 +272,7 @@ def test_partitions_may_change_and_columns_of_old_ones_may_go(local, follow):
     table.append(more(d=4, e=5, f=6))
     with table.update_spec() as update:
         update.remove_field("day")
-        update.add_field("id", TruncateTransform(1))
+        update.add_field("id", IdentityTransform())
     table.append(more(g=7, h=8))
     columns = COLUMNS | {"day": {"dtype": "utf8"}}
     here = follow(local, table, columns=columns)
