@@ -160,6 +160,7 @@ def serve(arguments: Sequence[str] | None = None) -> int:
         print("fletching: fletchingd is not here; build it or set FLETCHINGD", file=sys.stderr)
         return 1
     rest = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("FLETCHING_PYTHON", sys.executable)  # runs what it needs of Python
     return os.execv(program, [program, *rest])
 
 

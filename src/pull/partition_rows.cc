@@ -1,18 +1,23 @@
 #include "pull/partition_rows.h"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <arrow/array.h>
+#include <arrow/array/util.h>
 #include <arrow/filesystem/filesystem.h>
 #include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
+#include <arrow/scalar.h>
 #include <arrow/type.h>
 
 #include "ingest/parquet_fetch.h"
 #include "ingest/sources.h"
+#include "pull/hive_path.h"
 
 namespace fletching::pull {
 namespace {
@@ -34,10 +39,12 @@ class PartitionReader final : public arrow::RecordBatchReader {
  public:
   PartitionReader(Source source, Partition partition, const TableSchema& schema,
                   PartitionRowsOptions options)
-      : source_(std::move(source)), partition_(std::move(partition)), options_(std::move(options)) {
+      : source_(std::move(source)),
+        partition_(std::move(partition)),
+        columns_(schema.columns),
+        options_(std::move(options)) {
     arrow::FieldVector fields;
-    for (const ColumnSchema& column : schema.columns) {
-      names_.push_back(column.name);
+    for (const ColumnSchema& column : columns_) {
       fields.push_back(arrow::field(column.name, column.type));
     }
     schema_ = arrow::schema(std::move(fields));
@@ -71,7 +78,9 @@ class PartitionReader final : public arrow::RecordBatchReader {
     auto opened = source_.files->OpenInputFile(file.path);
     if (!opened.ok()) return SourceError(source_, opened.status());
     if (!source_.is_remote) return opened;
-    auto fetched = ingest::FetchParquet(*opened, {}, names_, SpoolPath(options_.spool_folder));
+    ARROW_ASSIGN_OR_RAISE(const HiveValues in_path, ValuesInPath(file.path));
+    auto fetched =
+        ingest::FetchParquet(*opened, {}, NamesInFile(in_path), SpoolPath(options_.spool_folder));
     if (!fetched.ok()) return SourceError(source_, fetched.status());
     return fetched;
   }
@@ -85,21 +94,51 @@ class PartitionReader final : public arrow::RecordBatchReader {
     if (source_.is_remote && next_ < partition_.files.size()) {
       coming_ = std::async(std::launch::async, [this, at = next_] { return Open(at); });
     }
-    auto reader = ingest::OpenParquet(*opened, {}, names_);
-    ARROW_RETURN_NOT_OK(InFile(path, reader.status()));
-    reader_ = *std::move(reader);
-    for (const std::string& name : names_) {
+    return InFile(path, Begin(*opened, path));
+  }
+
+  Status Begin(const FilePtr& file, const std::string& path) {
+    ARROW_ASSIGN_OR_RAISE(const HiveValues in_path, ValuesInPath(path));
+    constants_.clear();
+    for (const ColumnSchema& column : columns_) {
+      const auto value = in_path.find(column.name);
+      auto& constant = constants_.emplace_back();
+      if (value == in_path.end()) continue;
+      ARROW_ASSIGN_OR_RAISE(constant, HiveScalar(column, value->second));
+    }
+    const std::vector<std::string> names = NamesInFile(in_path);
+    ARROW_ASSIGN_OR_RAISE(reader_, ingest::OpenParquet(file, {}, names));
+    for (const std::string& name : names) {
       if (reader_->schema()->GetFieldIndex(name) >= 0) continue;
-      return SchemaMismatch(path + ": column '" + name + "' is missing");
+      return SchemaMismatch("column '" + name + "' is missing");
     }
     return Status::OK();
+  }
+
+  Result<HiveValues> ValuesInPath(const std::string& path) const {
+    if (!options_.hive_columns) return HiveValues{};
+    return ParseHivePath(path.substr(std::min(path.size(), source_.root.size() + 1)));
+  }
+
+  std::vector<std::string> NamesInFile(const HiveValues& in_path) const {
+    std::vector<std::string> names;
+    for (const ColumnSchema& column : columns_) {
+      if (!in_path.contains(column.name)) names.push_back(column.name);
+    }
+    return names;
   }
 
   Status Select(const arrow::RecordBatch& batch, std::shared_ptr<arrow::RecordBatch>* out) const {
     arrow::ArrayVector columns;
     arrow::FieldVector fields;
-    for (const std::string& name : names_) {
-      columns.push_back(batch.GetColumnByName(name));
+    for (size_t at = 0; at < columns_.size(); ++at) {
+      const std::string& name = columns_[at].name;
+      if (constants_[at] == nullptr) {
+        columns.push_back(batch.GetColumnByName(name));
+      } else {
+        ARROW_ASSIGN_OR_RAISE(columns.emplace_back(),
+                              arrow::MakeArrayFromScalar(*constants_[at], batch.num_rows()));
+      }
       if (columns.back() == nullptr) return SchemaMismatch("column '" + name + "' occurs twice");
       fields.push_back(arrow::field(name, columns.back()->type()));
     }
@@ -110,11 +149,12 @@ class PartitionReader final : public arrow::RecordBatchReader {
 
   const Source source_;
   const Partition partition_;
+  const std::vector<ColumnSchema> columns_;
   const PartitionRowsOptions options_;
-  std::vector<std::string> names_;
   std::shared_ptr<arrow::Schema> schema_;
-  size_t next_ = 0;  // file to open next
-  std::shared_ptr<arrow::RecordBatchReader> reader_;
+  size_t next_ = 0;                                        // file to open next
+  std::shared_ptr<arrow::RecordBatchReader> reader_;       // of the file before next_
+  std::vector<std::shared_ptr<arrow::Scalar>> constants_;  // its columns; null: in the file
   std::future<Result<FilePtr>> coming_;  // last: waits for a fetch that uses the rest
 };
 

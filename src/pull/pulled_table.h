@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "fletching/schema.h"
@@ -9,19 +10,23 @@
 namespace fletching::pull {
 
 struct SourceSpec {
-  enum class Kind : uint8_t { kLocal, kS3 };
+  enum class Kind : uint8_t { kLocal, kS3, kIceberg };
   Kind kind = Kind::kLocal;
-  std::string path = {};      // local: a folder
+  std::string path = {};      // local: a folder; Iceberg: the table's location or a metadata.json
   std::string bucket = {};    // S3, from here on
   std::string prefix = {};    // may be empty
   std::string region = {};    // empty: as the environment says, else us-east-1
   std::string endpoint = {};  // "http://127.0.0.1:7070"; empty: Amazon's
+  std::string table = {};     // Iceberg, instead of a path: "db.orders" in the catalog
+  std::map<std::string, std::string> catalog = {};  // how pyiceberg finds it: type, uri, ...
+  int64_t silence_ms_max = 60'000;                  // Iceberg: without a byte from the reader
 };
 
 // How files lie below the source.
 enum class Layout : uint8_t {
   kDated,  // YYYY-MM-DD/*.parquet, complete when _SUCCESS is there; the newest counts
-  kPlain,  // *.parquet, all of them, in folders of any name too (Hive's name=value are not columns)
+  kPlain,  // *.parquet, all of them, in folders of any name too
+  kHive,   // the same; folders name=value are columns, where those are declared
 };
 
 struct PulledTable {

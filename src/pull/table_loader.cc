@@ -10,7 +10,7 @@
 #include "fletching/engine.h"
 
 #include "base/clock.h"
-#include "pull/partition_rows.h"
+#include "pull/partition.h"
 #include "pull/prefetch.h"
 
 namespace fletching::pull {
@@ -109,17 +109,17 @@ void TableLoader::Note(const Status& status) {
   }
 }
 
-bool TableLoader::IsWanted(const Partition& partition, std::string* why_not) const {
+bool TableLoader::IsWanted(const Offer& offer, std::string* why_not) const {
   const auto info = engine_->GetTable(table_.name);
   if (!info.ok() || !info->generation.has_value()) return true;
   const GenerationInfo& shown = *info->generation;
-  if (partition.generation == shown.rejected) {
+  if (offer.generation == shown.rejected) {
     *why_not = "it was rolled back; only other files are loaded from now on";
     return false;
   }
-  if (partition.generation == shown.name) return !AreAlike(info->schema, table_.schema);
+  if (offer.generation == shown.name) return !AreAlike(info->schema, table_.schema);
   // A marker or a folder that is gone does not bring older rows back; people do, by a rollback.
-  if (table_.layout == Layout::kDated && partition.name < PartitionNameOf(shown.name)) {
+  if (table_.layout == Layout::kDated && offer.name < PartitionNameOf(shown.name)) {
     *why_not =
         "it is older than what is shown (" + shown.name + "), whose files or _SUCCESS are gone";
     return false;
@@ -127,47 +127,39 @@ bool TableLoader::IsWanted(const Partition& partition, std::string* why_not) con
   return true;
 }
 
+// For whoever waits on something: an error when the server ends.
+Status TableLoader::GoOn() const {
+  if (!is_stopping_->load()) return Status::OK();
+  return MakeError(ErrorCode::kCancelled, "the load was ended");
+}
+
 Status TableLoader::LookOnce() {
-  ARROW_ASSIGN_OR_RAISE(const Source source, OpenSource(table_.source));
-  ARROW_ASSIGN_OR_RAISE(const Partition partition, FindPartition(source, table_.layout));
-  attempted_ = partition.generation;
-  if (partition.generation == refused_) return refusal_;
+  ARROW_ASSIGN_OR_RAISE(const Offer offer,
+                        FindOffer(table_, options_.spool_folder, [this] { return GoOn(); }));
+  attempted_ = offer.generation;
+  if (offer.generation == refused_) return refusal_;
   std::string why_not;
-  if (!IsWanted(partition, &why_not)) {
-    if (!why_not.empty() && std::exchange(told_, partition.generation) != partition.generation) {
-      Tell(PullEvent::Kind::kKept, partition.generation, 0, 0, why_not);
+  if (!IsWanted(offer, &why_not)) {
+    if (!why_not.empty() && std::exchange(told_, offer.generation) != offer.generation) {
+      Tell(PullEvent::Kind::kKept, offer.generation, 0, 0, why_not);
     }
     return Status::OK();
   }
-  const Status status = Load(source, partition);
+  const Status status = Load(offer);
   if (!status.ok() && IsTheirFault(status)) {
-    refused_ = partition.generation;
+    refused_ = offer.generation;
     refusal_ = status;
   }
   return status;
 }
 
-Status TableLoader::Load(const Source& source, const Partition& partition) {
+Status TableLoader::Load(const Offer& offer) {
   const auto start = steady_clock::now();
-  Tell(PullEvent::Kind::kLoading, partition.generation, 0, 0);
-  const auto check = [this] {
-    if (!is_stopping_->load()) return Status::OK();
-    return MakeError(ErrorCode::kCancelled, "the load was ended");
-  };
-  // Files that are written anew, or still arrive, while they are read.
-  const auto at_end = [&]() -> Status {
-    ARROW_ASSIGN_OR_RAISE(const Partition now, FindPartition(source, table_.layout));
-    if (now.generation == partition.generation) return Status::OK();
-    return Unavailable(source.where + ": " + partition.name +
-                       " changed while it was loaded; it is loaded again at the next look");
-  };
-  ARROW_ASSIGN_OR_RAISE(
-      auto rows,
-      OpenPartitionRows(source, partition, table_.schema,
-                        {.spool_folder = options_.spool_folder, .check = check, .at_end = at_end}));
+  Tell(PullEvent::Kind::kLoading, offer.generation, 0, 0, offer.text);
+  ARROW_ASSIGN_OR_RAISE(auto rows, offer.open([this] { return GoOn(); }));
   rows = Prefetch(std::move(rows), kBatchesAhead);
   ReplaceRequest request{.table = table_.name,
-                         .generation = partition.generation,
+                         .generation = offer.generation,
                          .schema = table_.schema,
                          .segment_count = table_.parts,
                          .min_rows_ratio = table_.min_rows_ratio};
@@ -176,12 +168,13 @@ Status TableLoader::Load(const Source& source, const Partition& partition) {
     const int64_t millis = MillisSince(start);
     if (millis >= told_ms + kProgressMs) {
       told_ms = millis;
-      Tell(PullEvent::Kind::kProgress, partition.generation, row_count, millis);
+      Tell(PullEvent::Kind::kProgress, offer.generation, row_count, millis);
     }
-    return check();
+    return GoOn();
   };
   ARROW_ASSIGN_OR_RAISE(const WriteResult written, engine_->Replace(request, rows.get()));
-  Tell(PullEvent::Kind::kLoaded, partition.generation, written.row_count, MillisSince(start));
+  Tell(PullEvent::Kind::kLoaded, offer.generation, written.row_count, MillisSince(start),
+       offer.text);
   return Status::OK();
 }
 

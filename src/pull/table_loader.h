@@ -9,7 +9,7 @@
 
 #include "fletching/fwd.h"
 
-#include "pull/partition.h"
+#include "pull/offer.h"
 #include "pull/puller.h"
 
 namespace fletching::pull {
@@ -27,8 +27,9 @@ class TableLoader {
 
  private:
   Status LookOnce();
-  Status Load(const Source& source, const Partition& partition);
-  bool IsWanted(const Partition& partition, std::string* why_not) const;
+  Status Load(const Offer& offer);
+  bool IsWanted(const Offer& offer, std::string* why_not) const;
+  Status GoOn() const;
   void Note(const Status& status);
   void Tell(PullEvent::Kind kind, const std::string& generation, int64_t rows, int64_t millis,
             std::string text = {}, std::string reason = {}) const;

@@ -20,6 +20,7 @@ constexpr std::string_view kConfigVariable = "FLETCHING_CONFIG";
 // Of the clients, which may well be started from the same environment.
 constexpr std::string_view kClientVariable = "FLETCHING_API_KEY";
 constexpr std::string_view kBool = "BOOL";
+constexpr std::string_view kPythonVariable = "FLETCHING_PYTHON";  // pull/iceberg_source.cc
 
 constexpr char kHelpHead[] =
     "fletchingd keeps tables of features in a folder and serves them over HTTP\nand Arrow "
@@ -85,7 +86,7 @@ Status ApplyEnvironment(std::span<const std::string_view> environment, LoadedCon
     const size_t equals = entry.find('=');
     if (!entry.starts_with(kPrefix) || equals == std::string_view::npos) continue;
     const std::string name(entry.substr(0, equals));
-    if (name == kConfigVariable || name == kClientVariable) continue;
+    if (name == kConfigVariable || name == kClientVariable || name == kPythonVariable) continue;
     size_t at = 0;
     while (at < names.size() && names[at] != name) ++at;
     if (at == names.size()) {

@@ -102,6 +102,8 @@ TEST(Config, SuggestsWhatWasMeant) {
   EXPECT_EQ(loaded->warnings[0],
             "environment variable FLETCHING_DATADIR is not known (did you mean "
             "'FLETCHING_DATA_DIR'?)");
+  // For the reader of Iceberg tables; not a setting.
+  EXPECT_TRUE(Load({}, {"FLETCHING_PYTHON=/usr/bin/python3"})->warnings.empty());
 }
 
 TEST(Config, NamesTheFileAndLineThatIsWrong) {

@@ -101,6 +101,13 @@ class TablesReader {
     };
   }
 
+  static Result<pull::Layout> LayoutNamed(const std::string& text) {
+    if (text == "dated") return pull::Layout::kDated;
+    if (text == "plain") return pull::Layout::kPlain;
+    if (text == "hive") return pull::Layout::kHive;
+    return InvalidArgument("'" + text + "' is none of dated, plain and hive");
+  }
+
   Status ReadTable(const YAML::Node& node, const std::string& path, PulledTable* table) const {
     const Members members = {
         {"source", [&](const YAML::Node& n) { return ReadSource(n, path + ".source", table); }},
@@ -115,11 +122,7 @@ class TablesReader {
         {"layout",
          [&](const YAML::Node& n) -> Status {
            ARROW_ASSIGN_OR_RAISE(const std::string text, Text(n));
-           if (text != "dated" && text != "plain") {
-             return InvalidArgument("'" + text + "' is neither dated nor plain");
-           }
-           table->layout = text == "dated" ? pull::Layout::kDated : pull::Layout::kPlain;
-           return Status::OK();
+           return LayoutNamed(text).Value(&table->layout);
          }},
         {"key", [&](const YAML::Node& n) { return ReadKey(n, table); }},
         {"ttl",
@@ -131,6 +134,10 @@ class TablesReader {
         {"columns", [&](const YAML::Node& n) { return ReadColumns(n, path + ".columns", table); }},
     };
     ARROW_RETURN_NOT_OK(ReadMembers(node, path, members, {"source", "key", "columns"}));
+    if (table->source.kind == SourceSpec::Kind::kIceberg) {
+      if (node["layout"]) return At(node["layout"], path + ".layout", "an Iceberg table has none");
+      table->layout = pull::Layout::kPlain;
+    }
     for (ColumnSchema& column : table->schema.columns) {
       if (table->schema.IsKey(column.name)) column.nullable = false;
     }
@@ -155,9 +162,41 @@ class TablesReader {
            source.kind = SourceSpec::Kind::kLocal;
            return ReadMembers(n, path + ".local", local, {"path"});
          }},
+        {"iceberg",
+         [&](const YAML::Node& n) { return ReadIceberg(n, path + ".iceberg", &source); }},
     };
     ARROW_RETURN_NOT_OK(ReadMembers(node, path, kinds, {}));
-    if (node.size() != 1) return At(node, path, "it must be one of s3 and local");
+    if (node.size() != 1) return At(node, path, "it must be one of s3, local and iceberg");
+    return Status::OK();
+  }
+
+  Status ReadIceberg(const YAML::Node& node, const std::string& path, SourceSpec* source) const {
+    source->kind = SourceSpec::Kind::kIceberg;
+    const Members members = {
+        {"metadata", TextInto(&source->path)},
+        {"table", TextInto(&source->table)},
+        {"catalog",
+         [&](const YAML::Node& n) -> Status {
+           if (!n.IsMap()) return InvalidArgument("it must be a map of pyiceberg's properties");
+           for (const auto& entry : n) {
+             ARROW_ASSIGN_OR_RAISE(source->catalog[entry.first.Scalar()], Text(entry.second));
+           }
+           return Status::OK();
+         }},
+        {"region", TextInto(&source->region)},
+        {"endpoint", TextInto(&source->endpoint)},
+        {"timeout",
+         [&](const YAML::Node& n) -> Status {
+           ARROW_ASSIGN_OR_RAISE(const std::string text, Text(n));
+           ARROW_ASSIGN_OR_RAISE(source->silence_ms_max, api::ParseDurationMs(text));
+           return source->silence_ms_max > 0 ? Status::OK() : InvalidArgument("0 is no time");
+         }},
+    };
+    ARROW_RETURN_NOT_OK(ReadMembers(node, path, members, {}));
+    if (source->table.empty() != source->catalog.empty() ||
+        source->path.empty() == source->table.empty()) {
+      return At(node, path, "it needs 'metadata', or 'table' and 'catalog'");
+    }
     return Status::OK();
   }
 

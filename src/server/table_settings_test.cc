@@ -74,6 +74,38 @@ TEST(TableSettings, HoldEverythingThatCanBeSaid) {
   EXPECT_TRUE(ReadTableSettings(File("tables:\n"))->empty());
 }
 
+TEST(TableSettings, HoldIcebergTables) {
+  const auto source = [](const std::string& members) {
+    return ReadTableSettings(File("tables:\n  docs: {source: {iceberg: {" + members +
+                                  "}}, key: id, columns: {id: {dtype: utf8}}}\n"))
+        ->at(0)
+        .source;
+  };
+  const auto located = source("metadata: 's3://b/t', region: r, endpoint: e, timeout: 5s");
+  EXPECT_EQ(located.kind, pull::SourceSpec::Kind::kIceberg);
+  EXPECT_EQ(located.path, "s3://b/t");
+  EXPECT_EQ(located.region, "r");
+  EXPECT_EQ(located.endpoint, "e");
+  EXPECT_EQ(located.silence_ms_max, 5000);
+  const auto named = source("table: db.t, catalog: {type: sql, uri: 'sqlite:///x'}");
+  EXPECT_EQ(named.table, "db.t");
+  EXPECT_EQ(named.catalog,
+            (std::map<std::string, std::string>{{"type", "sql"}, {"uri", "sqlite:///x"}}));
+}
+
+TEST(TableSettings, KnowEveryLayout) {
+  const auto layout = [](const std::string& name) {
+    return ReadTableSettings(
+               File("tables:\n  docs: {source: {local: {path: /x}}, key: id, layout: " + name +
+                    ", columns: {id: {dtype: utf8}}}\n"))
+        ->at(0)
+        .layout;
+  };
+  EXPECT_EQ(layout("dated"), pull::Layout::kDated);
+  EXPECT_EQ(layout("plain"), pull::Layout::kPlain);
+  EXPECT_EQ(layout("hive"), pull::Layout::kHive);
+}
+
 TEST(TableSettings, NameWhatIsWrongAndWhere) {
   const auto expect = [](const std::string& members, const std::string& words) {
     const std::string why = WhyNot("tables:\n  docs:\n" + members);
@@ -85,17 +117,23 @@ TEST(TableSettings, NameWhatIsWrongAndWhere) {
   expect(rest, ":3: tables.docs: 'source' is missing");
   expect(source + "    keys: [id]\n" + rest, "'keys' is not known (did you mean 'key'?)");
   expect("    source: {local: {path: /x}, s3: {bucket: b}}\n" + rest,
-         "must be one of s3 and local");
+         "must be one of s3, local and iceberg");
   expect("    source: {gcs: {}}\n" + rest, "'gcs' is not known");
   expect("    source: {s3: {prefix: x}}\n" + rest, "tables.docs.source.s3: 'bucket' is missing");
   expect(source + "    poll_interval: often\n" + rest, "tables.docs.poll_interval: ");
   expect(source + "    poll_interval: 0\n" + rest, "0 is no interval");
   expect(source + "    parts: 0\n" + rest, ":4: tables.docs.parts: '0' is no number from 1 to 256");
   expect(source + "    min_rows_ratio: 2\n" + rest, "tables.docs.min_rows_ratio");
-  expect(source + "    layout: hive\n" + rest, "'hive' is neither dated nor plain");
+  expect(source + "    layout: hives\n" + rest, "'hives' is none of dated, plain and hive");
   expect(source + "    key: [id]\n    columns: {id: {dtype: text}}\n", "columns.id.dtype: ");
   expect(source + "    key: [id]\n    columns: {id: {dtype: utf8, nul: no}}\n", "'nul' is not");
   expect(source + "    key: [other]\n    columns: {id: {dtype: utf8}}\n", "other");
+  const std::string iceberg = "    source: {iceberg: ";
+  expect(iceberg + "{}}\n" + rest, "it needs 'metadata', or 'table' and 'catalog'");
+  expect(iceberg + "{table: a.b}}\n" + rest, "it needs 'metadata', or 'table' and 'catalog'");
+  expect(iceberg + "{metadata: x, catalog: {}, table: a.b}}\n" + rest, "it needs 'metadata', or");
+  expect(iceberg + "{metadata: x, timeout: 0s}}\n" + rest, "iceberg.timeout: 0 is no time");
+  expect(iceberg + "{metadata: x}}\n    layout: plain\n" + rest, "an Iceberg table has none");
   EXPECT_NE(WhyNot("tables:\n  ../docs:\n" + source + rest).find("tables.../docs"),
             std::string::npos);
   EXPECT_NE(WhyNot("tables: 5\n").find("must be a map of tables"), std::string::npos);

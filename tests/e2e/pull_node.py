@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from conftest import Server
 
 COLUMNS = {"id": {"dtype": "utf8"}, "score": {"dtype": "float32"}}
@@ -40,8 +41,14 @@ def until(condition, what, seconds: float = 60):
 class Node:
     """A server whose table `docs` follows a folder."""
 
-    def __init__(self, folder: Path, config: str | None = None, **settings):
-        self.folder, self.source = folder, folder / "source"
+    def __init__(
+        self,
+        folder: Path,
+        config: str | None = None,
+        env: dict[str, str] | None = None,
+        **settings,
+    ):
+        self.folder, self.source, self.env = folder, folder / "source", env
         self.source.mkdir(exist_ok=True)
         table = {
             "source": {"local": {"path": str(self.source)}},
@@ -54,8 +61,7 @@ class Node:
         self.server = self.start()
 
     def start(self) -> Server:
-        env = getattr(self, "env", None)
-        self.server = Server(self.folder / "data", "--config", str(self.config), env=env)
+        self.server = Server(self.folder / "data", "--config", str(self.config), env=self.env)
         return self.server
 
     def info(self) -> dict:
@@ -91,3 +97,16 @@ class Node:
     def events(self, name: str) -> list[dict]:
         lines = (json.loads(line) for line in self.log().splitlines())
         return [line for line in lines if line["event"] == name]
+
+
+@pytest.fixture
+def node(tmp_path):
+    nodes = []
+
+    def make(**settings) -> Node:
+        nodes.append(Node(tmp_path, **settings))
+        return nodes[-1]
+
+    yield make
+    for each in nodes:
+        each.server.stop()

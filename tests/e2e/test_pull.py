@@ -11,20 +11,9 @@ import fletching
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pull_node import Node, publish, rows, until
+from pull_node import node, publish, rows, until
 
-
-@pytest.fixture
-def node(tmp_path):
-    nodes = []
-
-    def make(**settings) -> Node:
-        nodes.append(Node(tmp_path, **settings))
-        return nodes[-1]
-
-    yield make
-    for each in nodes:
-        each.server.stop()
+__all__ = ["node"]
 
 
 def test_the_newest_complete_folder_is_shown_and_the_next_takes_its_place(node, tmp_path):

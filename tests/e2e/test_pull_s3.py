@@ -50,7 +50,6 @@ class S3Node(Node):
     """A server whose table `docs` follows a prefix."""
 
     def __init__(self, folder: Path, source: dict, env: dict[str, str]):
-        self.env = env
         table = {
             "source": source,
             "poll_interval": "100ms",
@@ -58,7 +57,7 @@ class S3Node(Node):
             "key": ["id"],
             "columns": COLUMNS,
         }
-        super().__init__(folder, json.dumps({"tables": {"docs": table}}))
+        super().__init__(folder, json.dumps({"tables": {"docs": table}}), env)
 
 
 @pytest.fixture
