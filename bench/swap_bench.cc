@@ -9,7 +9,9 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 
 #include "base/thread_priority.h"
 #include "workload.h"
@@ -143,7 +145,7 @@ int Main(int argc, char** argv) {
 
   std::atomic<bool> is_over{false};
   std::thread loader([&] {
-    const BackgroundThread background;  // as the puller's
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 10);  // as the puller's thread
     for (int64_t i = 1; i <= s.swaps; ++i) load(i);
     is_over = true;
   });

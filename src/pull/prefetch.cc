@@ -11,8 +11,6 @@
 
 #include "fletching/status.h"
 
-#include "base/thread_priority.h"
-
 namespace fletching::pull {
 namespace {
 
@@ -48,7 +46,6 @@ class PrefetchReader final : public arrow::RecordBatchReader {
 
  private:
   void Work() {
-    const BackgroundThread background;
     while (true) {
       std::shared_ptr<arrow::RecordBatch> batch;
       const Status status = source_->ReadNext(&batch);
