@@ -85,6 +85,8 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self.log,
             env={**base, **(env or {})},
+            # Tests may run below nohup, whose children ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         line = self.process.stdout.readline()
         assert line, f"fletchingd ended: {self.log_path.read_text()}"
