@@ -8,9 +8,6 @@
 #include <arrow/compute/api_vector.h>
 #include <arrow/record_batch.h>
 
-#include "base/ignore_error.h"
-#include "base/thread_priority.h"
-#include "table/pending_write.h"
 #include "table/segment_batch_writer.h"
 #include "table/table.h"
 
@@ -127,6 +124,10 @@ class Table::GenerationWriter {
   }
 
   Status Spread(const std::shared_ptr<arrow::RecordBatch>& rows) {
+    // Take believes every offset; what PrepareBatch checks later is a copy.
+    for (const auto& column : rows->columns()) {
+      ARROW_RETURN_NOT_OK(table_->context_.caster->Validate(*column));
+    }
     ARROW_ASSIGN_OR_RAISE(const std::vector<uint64_t> hashes, HashesOf(*rows));
     std::vector<arrow::Int32Builder> places(segments_.size());
     for (int64_t row = 0; row < rows->num_rows(); ++row) {
@@ -139,8 +140,6 @@ class Table::GenerationWriter {
       ARROW_ASSIGN_OR_RAISE(const auto indices, places[part].Finish());
       arrow::ArrayVector columns;
       for (const auto& column : rows->columns()) {
-        // Take believes every offset; what PrepareBatch checks later is a copy.
-        ARROW_RETURN_NOT_OK(table_->context_.caster->Validate(*column));
         ARROW_ASSIGN_OR_RAISE(auto taken, arrow::compute::Take(*column, *indices));
         columns.push_back(std::move(taken));
       }

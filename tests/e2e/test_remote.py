@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pytest
 from conftest import Server, daemon_path
+from pull_node import until
 from s3_gateway import BUCKET, own_s3_server, s3_server
 
 __all__ = ["own_s3_server", "s3_server"]
@@ -27,16 +28,6 @@ SCHEMA = {
 
 def rows(start: int, count: int, value: int) -> pa.Table:
     return pa.table({"id": [f"k{n}" for n in range(start, start + count)], "v": [value] * count})
-
-
-def until(condition, what, seconds: float = 60):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := condition():
-            return answer
-        time.sleep(0.02)
-    said = what() if callable(what) else what
-    raise AssertionError(f"this did not come about in {seconds} s: {said}")
 
 
 class Remote:

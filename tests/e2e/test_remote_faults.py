@@ -7,8 +7,9 @@ import time
 import pyarrow as pa
 import pytest
 from fault_proxy import FaultProxy
+from pull_node import until
 from s3_gateway import BUCKET, s3_server
-from test_remote import SCHEMA, Remote, events, problems, rows, until, value_of
+from test_remote import SCHEMA, Remote, events, problems, rows, value_of
 
 __all__ = ["s3_server"]
 
