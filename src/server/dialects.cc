@@ -3,18 +3,12 @@
 #include <array>
 #include <charconv>
 
-#include "api/unit_text.h"
+#include "server/settings.h"
 
 namespace fletching::server {
 namespace {
 
 using Config = ServerConfig;
-
-Status ReadDataDir(std::string_view text, Config* config) {
-  if (text.empty()) return InvalidArgument("the data folder has no name");
-  config->data_dir = text;
-  return Status::OK();
-}
 
 Status ReadHost(std::string_view text, std::string* host) {
   if (text.empty()) return InvalidArgument("the host has no name");
@@ -35,33 +29,38 @@ Status ReadHttpPort(std::string_view text, Config* config) {
   return ReadPort(text, &config->http.port);
 }
 
-// A number of bytes, as the older programs have it.
-Status ReadPayload(std::string_view text, Config* config) {
-  ARROW_ASSIGN_OR_RAISE(const int64_t bytes, api::ParseBytes(text));
-  if (bytes < 1) return InvalidArgument("0 would refuse everything");
-  config->http.limits.data_bytes_max = bytes;
-  return Status::OK();
+Status ReadFlightHost(std::string_view text, Config* config) {
+  return ReadHost(text, &config->flight.host);
 }
+Status ReadFlightPort(std::string_view text, Config* config) {
+  return ReadPort(text, &config->flight.port);
+}
+
+// A setting of ours under another name.
+template <const auto& path>
+Status ReadOurs(std::string_view text, Config* config) {
+  return FindSetting(path)->read(text, config);
+}
+constexpr char kDataDir[] = "data_dir";
+constexpr char kBody[] = "limits.body";
+constexpr char kRemote[] = "remote.url";
 
 constexpr std::string_view kAlwaysMapped =
     "segments are always mapped, and their index is part of them";
 
-Status ReadRemote(std::string_view text, Config* config) {
-  config->remote.url = text;
-  return Status::OK();
-}
-
 constexpr auto kDialects = std::to_array<DialectSetting>({
-    {"remote", ReadRemote, ""},  // short for remote.url
+    {"remote", ReadOurs<kRemote>, ""},  // short for remote.url
     // The first plan of the older generation.
     {"server.host", ReadHttpHost, ""},
     {"server.port", ReadHttpPort, ""},
-    {"server.data_dir", ReadDataDir, ""},
+    {"server.data_dir", ReadOurs<kDataDir>, ""},
     // Murr 0.2 and 0.3.
     {"server.http.host", ReadHttpHost, ""},
     {"server.http.port", ReadHttpPort, ""},
-    {"server.http.max_payload_size", ReadPayload, ""},
-    {"storage.path", ReadDataDir, ""},
+    {"server.http.max_payload_size", ReadOurs<kBody>, ""},
+    {"server.grpc.host", ReadFlightHost, ""},
+    {"server.grpc.port", ReadFlightPort, ""},
+    {"storage.path", ReadOurs<kDataDir>, ""},
     {"storage.mmap", nullptr, kAlwaysMapped},
     {"storage.mmap.*", nullptr, kAlwaysMapped},
     {"storage.block", nullptr, kAlwaysMapped},

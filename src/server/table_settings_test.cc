@@ -160,12 +160,15 @@ TEST(Dialects, OfTheNewerGenerationStartsThisServer) {
   const auto loaded = Load(
       "server:\n"
       "  http: {host: 127.0.0.2, port: 8088, max_payload_size: 1048576}\n"
+      "  grpc: {host: 127.0.0.3, port: 8089}\n"
       "storage:\n"
       "  path: /data/murr\n"
       "  mmap: {bloom_bits_per_key: 16, read_method: par_get}\n");
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(loaded->config.http.host, "127.0.0.2");
   EXPECT_EQ(loaded->config.http.port, 8088);
+  EXPECT_EQ(loaded->config.flight.host, "127.0.0.3");
+  EXPECT_EQ(loaded->config.flight.port, 8089);
   EXPECT_EQ(loaded->config.http.limits.data_bytes_max, 1 << 20);
   EXPECT_EQ(loaded->config.data_dir, "/data/murr");
   ASSERT_EQ(loaded->warnings.size(), 2u);
