@@ -1,6 +1,7 @@
 // Where time comes from. Code below the doors never asks the system itself, so tests can move time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 namespace fletching {
@@ -14,5 +15,11 @@ class Clock {
 
 // The system's clock. Lifetime: the process.
 Clock* SystemClock();
+
+// By the clock that only goes forward: for how long something took.
+inline int64_t MillisSince(std::chrono::steady_clock::time_point start) {
+  const auto took = std::chrono::steady_clock::now() - start;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+}
 
 }  // namespace fletching

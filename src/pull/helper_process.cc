@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/clock.h"
+
 extern char** environ;
 
 namespace fletching::pull {
@@ -31,10 +33,6 @@ Status SystemError(const std::string& what, int number) {
 void Close(int* descriptor) {
   if (*descriptor >= 0) ::close(*descriptor);
   *descriptor = -1;
-}
-
-int64_t MillisSince(steady_clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start).count();
 }
 
 // What the helper's three descriptors are made of, ours and its.

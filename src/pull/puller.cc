@@ -40,14 +40,6 @@ class Puller::TableThread {
     thread_.join();
   }
 
-  void LookNow() {
-    {
-      const std::lock_guard lock(mutex_);
-      is_due_ = true;
-    }
-    wake_.notify_all();
-  }
-
   const TableLoader& loader() const { return loader_; }
 
  private:
@@ -58,8 +50,7 @@ class Puller::TableThread {
       std::unique_lock lock(mutex_);
       // By the steady clock: the wall's may go backwards.
       wake_.wait_for(lock, std::chrono::milliseconds(loader_.table().poll_interval_ms),
-                     [this] { return is_due_ || is_stopping_.load(); });
-      is_due_ = false;
+                     [this] { return is_stopping_.load(); });
       if (is_stopping_) return;
     }
   }
@@ -68,7 +59,6 @@ class Puller::TableThread {
   TableLoader loader_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool is_due_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 
@@ -102,12 +92,6 @@ bool Puller::IsReady() const {
     if (thread->loader().status().generation.empty()) return false;
   }
   return true;
-}
-
-void Puller::LookNow(const std::string& table) {
-  for (const auto& thread : threads_) {
-    if (table.empty() || thread->loader().table().name == table) thread->LookNow();
-  }
 }
 
 }  // namespace fletching::pull

@@ -33,11 +33,8 @@ struct PullEvent {
 
 struct PullStatus {
   std::string table;
-  std::string generation;       // shown now; empty = none yet
-  int64_t loaded_time_us = 0;   // since the epoch, UTC
-  int64_t checked_time_us = 0;  // when the source was last read without a failure; 0 = never
-  int64_t failure_count = 0;
-  std::string problem;  // of the last look or load; empty = none
+  std::string generation;  // shown now; empty = none yet
+  std::string problem;     // of the last look or load; empty = none
 };
 
 struct PullerOptions {
@@ -56,8 +53,6 @@ class Puller {
   std::vector<PullStatus> Statuses() const;
   // Whether every table has been loaded once, now or by an earlier process.
   bool IsReady() const;
-  // Looks again now, at the tables of this name, or at all of them.
-  void LookNow(const std::string& table = {});
 
  private:
   class TableThread;

@@ -21,10 +21,6 @@ using std::chrono::steady_clock;
 constexpr int kBatchesAhead = 4;
 constexpr int64_t kProgressMs = 5'000;
 
-int64_t MillisSince(steady_clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start).count();
-}
-
 // The same table to whoever reads it.
 bool AreAlike(const TableSchema& a, const TableSchema& b) {
   if (a.key != b.key || a.event_time != b.event_time || a.ttl_ms != b.ttl_ms) return false;
@@ -67,9 +63,7 @@ TableLoader::TableLoader(Engine* engine, PulledTable table, PullerOptions option
       is_stopping_(is_stopping) {
   status_.table = table_.name;
   const auto info = engine_->GetTable(table_.name);
-  if (!info.ok() || !info->generation.has_value()) return;
-  status_.generation = info->generation->name;
-  status_.loaded_time_us = info->generation->loaded_time_us;
+  if (info.ok() && info->generation.has_value()) status_.generation = info->generation->name;
 }
 
 PullStatus TableLoader::status() const {
@@ -97,16 +91,8 @@ void TableLoader::Look() {
 void TableLoader::Note(const Status& status) {
   const auto info = engine_->GetTable(table_.name);
   const std::lock_guard lock(mutex_);
-  if (info.ok() && info->generation.has_value()) {
-    status_.generation = info->generation->name;
-    status_.loaded_time_us = info->generation->loaded_time_us;
-  }
+  if (info.ok() && info->generation.has_value()) status_.generation = info->generation->name;
   status_.problem = status.ok() ? "" : status.message();
-  if (status.ok()) {
-    status_.checked_time_us = SystemClock()->NowMicros();
-  } else {
-    ++status_.failure_count;
-  }
 }
 
 bool TableLoader::IsWanted(const Offer& offer, std::string* why_not) const {

@@ -236,11 +236,10 @@ class Follower::Impl {
 
   void Look() {
     const auto start = steady_clock::now();
-    FollowerEvent event;
+    RemoteEvent event;
     bool is_new = false;
     const Status status = LookOnce(&event, &is_new);
-    event.millis =
-        std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start).count();
+    event.millis = MillisSince(start);
     bool tell = is_new;
     {
       const std::lock_guard lock(mutex_);
@@ -248,7 +247,6 @@ class Follower::Impl {
       const std::string problem = status.ok() ? "" : status.message();
       tell = tell || problem != status_.problem;
       status_.problem = problem;
-      if (status.ok()) status_.checked_time_us = SystemClock()->NowMicros();
       event.is_error = !status.ok();
       event.text = problem;
       event.sequence = status_.sequence;
@@ -256,7 +254,7 @@ class Follower::Impl {
     if (tell && options_.on_event) options_.on_event(event);
   }
 
-  Status LookOnce(FollowerEvent* event, bool* is_new) {
+  Status LookOnce(RemoteEvent* event, bool* is_new) {
     const store::CallOptions call{.stop = stop_.get_token()};
     if (!etag_.empty()) {
       const auto head = store_->Head(kRootKey, call);
@@ -272,7 +270,7 @@ class Follower::Impl {
       }
       const int64_t before = sync_.fetched_bytes();
       const Status applied = sync_.Apply(found->root, call);
-      event->fetched_bytes += sync_.fetched_bytes() - before;
+      event->moved_bytes += sync_.fetched_bytes() - before;
       // An object that is gone belongs to a root that is not the newest any more.
       if (!applied.ok() && CodeOf(applied) == ErrorCode::kNotFound && tries == 0) continue;
       ARROW_RETURN_NOT_OK(applied);
@@ -282,7 +280,6 @@ class Follower::Impl {
       *is_new = true;
       const std::lock_guard lock(mutex_);
       status_.sequence = found->root.sequence;
-      status_.published_time_us = found->root.published_time_us;
       return Status::OK();
     }
   }

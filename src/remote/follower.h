@@ -12,6 +12,7 @@
 #include "fletching/status.h"
 
 #include "format/remote_root.h"
+#include "remote/remote_event.h"
 #include "store/object_store.h"
 
 namespace fletching::remote {
@@ -47,24 +48,14 @@ class FolderSync {
   int64_t fetched_bytes_ = 0;
 };
 
-struct FollowerEvent {
-  bool is_error = false;
-  std::string text;
-  uint64_t sequence = 0;
-  int64_t fetched_bytes = 0;
-  int64_t millis = 0;
-};
-
 struct FollowerOptions {
   std::string data_dir;
   int64_t poll_interval_ms = 1'000;
-  std::function<void(const FollowerEvent& event)> on_event;  // the follower's thread
+  std::function<void(const RemoteEvent& event)> on_event;  // the follower's thread
 };
 
 struct FollowerStatus {
   uint64_t sequence = 0;  // of the root that is shown; 0 = none yet
-  int64_t published_time_us = 0;
-  int64_t checked_time_us = 0;  // when the remote last answered; 0 = never
   std::string problem;
 };
 

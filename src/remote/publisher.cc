@@ -45,10 +45,6 @@ std::string SignatureOf(const std::vector<TableInfo>& tables) {
 constexpr int64_t kLastTryMs = 5'000;
 constexpr int64_t kCollectMs = 600'000;  // between two searches for objects nobody names
 
-int64_t MillisSince(steady_clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start).count();
-}
-
 Status Superseded(const std::string& url) {
   return MakeError(ErrorCode::kLocked,
                    "another node has become the writer of " + url +
@@ -179,7 +175,7 @@ class Publisher::Impl {
       const std::lock_guard lock(mutex_);
       if (!dirty_since_.has_value()) dirty_since_ = start;
     }
-    PublisherEvent event;
+    RemoteEvent event;
     const Status status = PublishOnce(&event);
     event.millis = MillisSince(start);
     event.sequence = root_.sequence;
@@ -191,12 +187,8 @@ class Publisher::Impl {
         status_.is_ours = false;
         status_.problem = Superseded(store_->url()).message();
       }
-      if (status.ok()) {
-        status_.published_time_us = root_.published_time_us;
-        status_.sequence = root_.sequence;
-        // Changes that came while this was under way have begun after it did.
-        dirty_since_.reset();
-      }
+      // Changes that came while this was under way have begun after it did.
+      if (status.ok()) dirty_since_.reset();
       event.is_error = !status.ok();
       event.text = status_.problem;
     }
@@ -205,7 +197,7 @@ class Publisher::Impl {
     if (status.ok()) Collect();
   }
 
-  Status PublishOnce(PublisherEvent* event) {
+  Status PublishOnce(RemoteEvent* event) {
     for (const TableInfo& table : engine_->ListTables()) {
       const Status flushed = engine_->Flush(table.name);
       if (!flushed.ok() && CodeOf(flushed) != ErrorCode::kNotFound &&
@@ -234,7 +226,7 @@ class Publisher::Impl {
     return Status::OK();
   }
 
-  Status Upload(const std::string& copy, Versions* versions, PublisherEvent* event) {
+  Status Upload(const std::string& copy, Versions* versions, RemoteEvent* event) {
     format::RemoteRoot next;
     next.sequence = root_.sequence + 1;
     next.writer_id = root_.writer_id;
@@ -254,7 +246,7 @@ class Publisher::Impl {
         ARROW_ASSIGN_OR_RAISE(const std::string key, SegmentKeyOf(id, path));
         if (!named_.contains(key)) {
           ARROW_RETURN_NOT_OK(store_->PutFile(key, path, Call()).status());
-          event->uploaded_bytes += static_cast<int64_t>(segment.file_bytes);
+          event->moved_bytes += static_cast<int64_t>(segment.file_bytes);
         }
         table.segments.push_back(key);
         named.insert(key);

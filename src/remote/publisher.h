@@ -15,30 +15,21 @@
 #include "fletching/fwd.h"
 #include "fletching/status.h"
 
+#include "remote/remote_event.h"
 #include "store/object_store.h"
 
 namespace fletching::remote {
-
-struct PublisherEvent {
-  bool is_error = false;
-  std::string text;
-  uint64_t sequence = 0;
-  int64_t uploaded_bytes = 0;
-  int64_t millis = 0;
-};
 
 struct PublisherOptions {
   std::string data_dir;
   int64_t interval_ms = 1'000;
   // How long objects stay that no root names any more: replicas may be fetching them.
   int64_t keep_deleted_ms = 3'600'000;
-  std::function<void(const PublisherEvent& event)> on_event;  // the publisher's thread
+  std::function<void(const RemoteEvent& event)> on_event;  // the publisher's thread
 };
 
 struct PublisherStatus {
-  int64_t lag_ms = 0;             // age of the oldest change that no root has; 0 = none
-  int64_t published_time_us = 0;  // of the last root put by this process; 0 = none
-  uint64_t sequence = 0;
+  int64_t lag_ms = 0;   // age of the oldest change that no root has; 0 = none
   std::string problem;  // of the last attempt; empty = none
   bool is_ours = true;  // false: another node was promoted; no write is taken any more
 };

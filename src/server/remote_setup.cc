@@ -71,21 +71,23 @@ class RemoteSetup::Impl {
   Status Start(Engine* engine, Metrics* metrics) {
     if (store_ == nullptr) return Status::OK();
     if (is_replica()) {
-      ARROW_ASSIGN_OR_RAISE(
-          follower_,
-          remote::Follower::Start(engine, store_.get(),
-                                  {.data_dir = data_dir_,
-                                   .poll_interval_ms = config_.poll_interval_ms,
-                                   .on_event = [this](const auto& event) { Tell(event); }}));
+      ARROW_ASSIGN_OR_RAISE(follower_,
+                            remote::Follower::Start(engine, store_.get(),
+                                                    {.data_dir = data_dir_,
+                                                     .poll_interval_ms = config_.poll_interval_ms,
+                                                     .on_event = [this](const auto& event) {
+                                                       Tell("followed", "follow_failed", event);
+                                                     }}));
       return Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(
-        publisher_,
-        remote::Publisher::Start(engine, store_.get(),
-                                 {.data_dir = data_dir_,
-                                  .interval_ms = config_.publish_interval_ms,
-                                  .keep_deleted_ms = config_.keep_deleted_ms,
-                                  .on_event = [this](const auto& event) { Tell(event); }}));
+    ARROW_ASSIGN_OR_RAISE(publisher_,
+                          remote::Publisher::Start(engine, store_.get(),
+                                                   {.data_dir = data_dir_,
+                                                    .interval_ms = config_.publish_interval_ms,
+                                                    .keep_deleted_ms = config_.keep_deleted_ms,
+                                                    .on_event = [this](const auto& event) {
+                                                      Tell("published", "publish_failed", event);
+                                                    }}));
     gate_.Join(publisher_.get());
     metrics->AddSource([this](MetricReadings* out) {
       const double lag_ms = static_cast<double>(publisher_->status().lag_ms);
@@ -119,19 +121,11 @@ class RemoteSetup::Impl {
  private:
   bool is_replica() const { return config_.role == RemoteRole::kReplica; }
 
-  void Tell(const remote::PublisherEvent& event) const {
-    log_->Write(event.is_error ? LogLevel::kError : LogLevel::kInfo,
-                event.is_error ? "publish_failed" : "published",
+  void Tell(std::string_view done, std::string_view failed,
+            const remote::RemoteEvent& event) const {
+    log_->Write(event.is_error ? LogLevel::kError : LogLevel::kInfo, event.is_error ? failed : done,
                 {{"sequence", static_cast<int64_t>(event.sequence)},
-                 {"bytes", event.uploaded_bytes},
-                 {"millis", event.millis},
-                 {"text", event.text}});
-  }
-  void Tell(const remote::FollowerEvent& event) const {
-    log_->Write(event.is_error ? LogLevel::kError : LogLevel::kInfo,
-                event.is_error ? "follow_failed" : "followed",
-                {{"sequence", static_cast<int64_t>(event.sequence)},
-                 {"bytes", event.fetched_bytes},
+                 {"bytes", event.moved_bytes},
                  {"millis", event.millis},
                  {"text", event.text}});
   }
