@@ -12,7 +12,8 @@ namespace fletching {
 
 namespace io {
 class FileSystem;
-}
+class SegmentOpener;
+}  // namespace io
 class Clock;
 
 // Asked before every change and told after it, by somebody who has a say in whether it counts: a
@@ -53,6 +54,9 @@ struct EngineOptions {
   io::FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
   WriteGate* write_gate = nullptr;  // likewise; null: nobody has a say
+  // Opens segments that may be only partly on this disk; null: all are there. Of a kReadOnly
+  // engine. Lifetime: likewise.
+  io::SegmentOpener* segment_opener = nullptr;
 
   // Where tables count what they do; null = nobody looks. Lifetime: must outlive the engine.
   Metrics* metrics = nullptr;

@@ -57,9 +57,13 @@ inline constexpr MetricDefinition<Counter> kLoadFailures = {
 inline constexpr MetricDefinition<Gauge> kUploadLag = {
     "fletching_upload_lag_seconds", "Age of the oldest acknowledged write not yet uploaded."};
 inline constexpr MetricDefinition<Counter> kCacheHits = {
-    "fletching_cache_hits_total", "Pieces of segments found in the local disk cache."};
+    "fletching_cache_hits_total",
+    "Look-ups of a replica's segments that found all they need on its disk."};
 inline constexpr MetricDefinition<Counter> kCacheMisses = {
-    "fletching_cache_misses_total", "Pieces of segments fetched from the remote."};
+    "fletching_cache_misses_total",
+    "Look-ups of a replica's segments that fetched something from the remote."};
+inline constexpr MetricDefinition<Gauge> kCacheBytes = {
+    "fletching_cache_bytes", "Disk that a replica's segments take, whole ones and parts."};
 
 // The program (server).
 inline constexpr MetricDefinition<Gauge> kBuildInfo = {

@@ -37,6 +37,7 @@ class Engine::Impl {
     file_system_ = options.file_system != nullptr ? options.file_system : io::PosixFileSystem();
     options_.data_dir = engine::WithoutTrailingSlash(std::move(options_.data_dir));
     context_.file_system = file_system_;
+    context_.segment_opener = options.segment_opener;
     context_.clock = options.clock != nullptr ? options.clock : SystemClock();
     context_.caster = engine::IngestCaster();
     if (options_.metrics == nullptr) options_.metrics = &unseen_metrics_;
@@ -238,6 +239,7 @@ class Engine::Impl {
   Status LoadTables(bool is_writer, const std::map<std::string, CatalogEntry>& open = {}) {
     ARROW_ASSIGN_OR_RAISE(const auto folders, file_system_->List(tables_folder()));
     auto next = std::make_unique<Catalog>();
+    Status trouble = Status::OK();
     for (const io::FolderEntry& entry : folders) {
       const std::string path = tables_folder() + "/" + entry.name;
       if (is_writer && entry.is_folder &&
@@ -254,7 +256,11 @@ class Engine::Impl {
         continue;
       }
       auto table = OpenTable(path, is_writer);
-      if (table.ok()) {
+      if (!table.ok() && kept != open.end()) {
+        // What was served before stays; it is tried again with the next refresh.
+        next->entries[kept->second.table->name()] = kept->second;
+        trouble = table.status();
+      } else if (table.ok()) {
         const std::string name = (*table)->name();
         next->entries[name] = {*std::move(table), path, Status::OK()};
       } else {
@@ -263,7 +269,7 @@ class Engine::Impl {
       }
     }
     catalog_.Publish(next.release());
-    return Status::OK();
+    return trouble;
   }
 
   uint64_t NewestManifest(const std::string& folder) const {

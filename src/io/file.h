@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -50,6 +51,12 @@ class AppendFile {
   virtual uint64_t size_bytes() const = 0;
 };
 
+// A stretch of a file.
+struct FileRange {
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+};
+
 // A whole file mapped read-only. Threads: any. Lifetime: bytes() is valid as long as this object,
 // also after the file was removed or renamed.
 // When a page cannot be had, because somebody cut the file short or the disk failed, all of bytes()
@@ -71,6 +78,20 @@ class MappedFile {
   // For whoever finds out by its contents that the file was cut short.
   void MarkFailed() const { has_failed_.store(true, std::memory_order_relaxed); }
 
+  // A partial file is a cache of one that lies elsewhere: what is not here yet may not be looked at
+  // in bytes(). Ranges begin and end at multiples of kPieceBytes, or at the end of the file.
+  static constexpr uint64_t kPieceBytes = 4096;
+  virtual bool is_partial() const { return false; }
+  virtual bool IsHere(const FileRange& range) const { return range.offset_bytes <= bytes().size(); }
+  // Brings ranges here, together. `accept` is asked about the bytes of each, in pieces, before they
+  // can be seen in bytes(). Errors: those of where they come from; of `accept`; kStorageFull.
+  using Accept = std::function<Status(uint64_t offset_bytes, ByteSpan bytes)>;
+  virtual Status Fetch(std::span<const FileRange> ranges, const Accept& accept) const;
+
+  // Told at every look-up, for a cache that counts and wants to know what nobody uses.
+  // was_here: nothing had to be fetched for it.
+  virtual void MarkUsed(bool /*was_here*/) const {}
+
  protected:
   mutable std::atomic<bool> has_failed_{false};
 
@@ -80,6 +101,15 @@ class MappedFile {
 
 // Touches every page, so that one that cannot be had is known now. Errors: as CheckRead.
 Status ReadThrough(const MappedFile& file);
+
+// Opens segment files in place of the file system, when some of them are partial.
+// Threads: any. Lifetime: outlives the files it opened.
+class SegmentOpener {
+ public:
+  virtual ~SegmentOpener() = default;
+  // Errors: as FileSystem::Map.
+  virtual Result<std::shared_ptr<MappedFile>> OpenSegment(const std::string& path) = 0;
+};
 
 // Held until destroyed; the operating system frees it when the process dies, however it dies.
 class FolderLock {

@@ -47,6 +47,11 @@ Result<const uint8_t*> MapDescriptor(const std::string& path, int descriptor, si
 }  // namespace
 
 Result<std::shared_ptr<MappedFile>> PosixMappedFile::Open(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const Mapping mapping, MapFile(path));
+  return std::shared_ptr<MappedFile>(new PosixMappedFile(path, mapping));
+}
+
+Result<PosixMappedFile::Mapping> PosixMappedFile::MapFile(const std::string& path) {
   int descriptor;
   do {
     descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -66,11 +71,11 @@ Result<std::shared_ptr<MappedFile>> PosixMappedFile::Open(const std::string& pat
   }
   ::close(descriptor);  // the mapping keeps the file
   ARROW_RETURN_NOT_OK(status);
-  return std::shared_ptr<MappedFile>(new PosixMappedFile(path, start, bytes));
+  return Mapping{start, bytes};
 }
 
-PosixMappedFile::PosixMappedFile(std::string path, const uint8_t* start, size_t bytes)
-    : path_(std::move(path)), start_(start), bytes_(bytes) {
+PosixMappedFile::PosixMappedFile(std::string path, const Mapping& mapping)
+    : path_(std::move(path)), start_(mapping.start), bytes_(mapping.bytes) {
   if (start_ != nullptr) guard_.emplace(start_, bytes_, &has_failed_);
 }
 

@@ -11,7 +11,7 @@
 
 namespace fletching::io {
 
-class PosixMappedFile final : public MappedFile {
+class PosixMappedFile : public MappedFile {
  public:
   static Result<std::shared_ptr<MappedFile>> Open(const std::string& path);
   ~PosixMappedFile() override;
@@ -19,9 +19,15 @@ class PosixMappedFile final : public MappedFile {
   ByteSpan bytes() const override { return {start_, bytes_}; }
   const std::string& path() const override { return path_; }
 
- private:
-  PosixMappedFile(std::string path, const uint8_t* start, size_t bytes);
+ protected:
+  struct Mapping {
+    const uint8_t* start = nullptr;
+    size_t bytes = 0;
+  };
+  static Result<Mapping> MapFile(const std::string& path);
+  PosixMappedFile(std::string path, const Mapping& mapping);
 
+ private:
   const std::string path_;
   const uint8_t* start_;  // nullptr for an empty file, which cannot be mapped
   size_t bytes_;

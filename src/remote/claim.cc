@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "io/file.h"
+#include "remote/folder_sync.h"
 #include "remote/follower.h"
 #include "remote/remote_files.h"
 #include "remote/root_object.h"
@@ -17,7 +18,7 @@ Result<ClaimReport> Promote(store::ObjectStore* store, const std::string& data_d
     return MakeError(ErrorCode::kNotFound,
                      store->url() + " holds nothing to take over; start a writer there instead");
   }
-  FolderSync sync(store, data_dir);
+  FolderSync sync(store, data_dir, nullptr);
   ARROW_RETURN_NOT_OK(sync.Apply(found->root, call));
   sync.CleanUp();
   format::RemoteRoot next = found->root;

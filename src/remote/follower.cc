@@ -1,10 +1,8 @@
 #include "remote/follower.h"
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <set>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -16,6 +14,7 @@
 #include "base/clock.h"
 #include "base/ignore_error.h"
 #include "io/file.h"
+#include "remote/folder_sync.h"
 #include "remote/remote_files.h"
 #include "remote/root_object.h"
 
@@ -26,151 +25,13 @@ using std::chrono::steady_clock;
 
 io::FileSystem* Disk() { return io::PosixFileSystem(); }
 
-uint64_t FileNumber(const std::string& name, std::string_view ending) {
-  if (!name.ends_with(ending)) return 0;
-  return std::strtoull(name.c_str(), nullptr, 10);
-}
+// Between two times of making room, each of which opens tables anew.
+constexpr auto kBalancePause = std::chrono::milliseconds(50);
 
-// A table that is new here is made under another name, so that nobody opens it half made.
-std::string NewFolder(const std::string& data_dir, uint64_t id) {
-  const std::string folder = TableFolder(data_dir, id);
-  const size_t slash = folder.find_last_of('/');
-  return folder.substr(0, slash + 1) + ".new-" + folder.substr(slash + 1);
-}
+// After so long a store that does not answer is a problem to be told.
+constexpr int64_t kHeadMs = 5'000;
 
 }  // namespace
-
-// What lies in a table's folder; rests of downloads that never ended go.
-Result<FolderSync::TableFiles> FolderSync::Look(uint64_t id, const std::string& folder) const {
-  TableFiles files;
-  if (!Disk()->Exists(folder)) return files;
-  ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(folder));
-  for (const io::FolderEntry& entry : entries) {
-    const std::string path = folder + "/" + entry.name;
-    if (entry.name.find(".part") != std::string::npos || entry.name.ends_with(".tmp")) {
-      IgnoreError(Disk()->Remove(path));
-      continue;
-    }
-    const uint64_t number = FileNumber(entry.name, ".flseg");
-    if (number == 0) continue;
-    const auto key = SegmentKeyOf(id, path);
-    if (key.ok()) {
-      files.numbers[*key] = number;
-    } else {
-      IgnoreError(Disk()->Remove(path));  // damaged: it is fetched again
-    }
-  }
-  return files;
-}
-
-Status FolderSync::ApplyTable(const format::RemoteTable& table, uint64_t sequence,
-                              const store::CallOptions& call) {
-  const std::string final_folder = TableFolder(data_dir_, table.id);
-  const bool is_new = !Disk()->Exists(final_folder);
-  const std::string folder = is_new ? NewFolder(data_dir_, table.id) : final_folder;
-  auto known = tables_.find(table.id);
-  if (known == tables_.end()) {
-    ARROW_ASSIGN_OR_RAISE(TableFiles files, Look(table.id, folder));
-    known = tables_.emplace(table.id, std::move(files)).first;
-  }
-  TableFiles& files = known->second;
-  if (!is_new && files.remote_manifest == table.manifest) return Status::OK();
-  const std::string where = store_->url() + "/" + kRootKey;
-  ARROW_ASSIGN_OR_RAISE(format::Manifest manifest,
-                        format::DecodeManifest(AsBytes(table.manifest), where));
-  if (manifest.segments.size() != table.segments.size()) {
-    return Corruption(where, 0, "a table has another number of segments than its manifest");
-  }
-  ARROW_RETURN_NOT_OK(Disk()->MakeFolder(folder));
-  uint64_t next_number = 1;
-  for (const auto& [key, number] : files.numbers) next_number = std::max(next_number, number + 1);
-  for (size_t i = 0; i < table.segments.size(); ++i) {
-    const std::string& key = table.segments[i];
-    auto local = files.numbers.find(key);
-    if (local == files.numbers.end()) {
-      const std::string path = SegmentPath(folder, next_number);
-      ARROW_ASSIGN_OR_RAISE(const auto fetched, store_->GetToFile(key, path, {.call = call}));
-      fetched_bytes_ += static_cast<int64_t>(fetched.size_bytes);
-      ARROW_ASSIGN_OR_RAISE(const std::string is_key, SegmentKeyOf(table.id, path));
-      if (is_key != key) {
-        IgnoreError(Disk()->Remove(path));
-        return Corruption(store_->url() + "/" + key, 0, "the object is not what its name says");
-      }
-      local = files.numbers.emplace(key, next_number++).first;
-    }
-    manifest.segments[i].number = local->second;
-  }
-  manifest.number = sequence;
-  manifest.next_segment = next_number;
-  ARROW_RETURN_NOT_OK(Disk()->SyncFolder(folder));
-  const std::vector<uint8_t> bytes = format::EncodeManifest(manifest);
-  ARROW_RETURN_NOT_OK(
-      WriteFileDurably(ManifestPath(folder, sequence), std::string(bytes.begin(), bytes.end())));
-  if (is_new) {
-    ARROW_RETURN_NOT_OK(Disk()->Rename(folder, final_folder));
-    ARROW_RETURN_NOT_OK(Disk()->SyncFolder(data_dir_ + "/tables"));
-  }
-  files.remote_manifest = table.manifest;
-  return Status::OK();
-}
-
-Status FolderSync::Apply(const format::RemoteRoot& root, const store::CallOptions& call) {
-  ARROW_RETURN_NOT_OK(Disk()->MakeFolder(data_dir_ + "/tables"));
-  for (const format::RemoteTable& table : root.tables) {
-    ARROW_RETURN_NOT_OK(ApplyTable(table, root.sequence, call));
-  }
-  // A table that is gone goes by its name first, as a drop does.
-  std::set<uint64_t> named;
-  for (const format::RemoteTable& table : root.tables) named.insert(table.id);
-  ARROW_ASSIGN_OR_RAISE(const std::vector<uint64_t> here, TableIds(data_dir_));
-  for (const uint64_t id : here) {
-    if (named.contains(id)) continue;
-    const std::string folder = TableFolder(data_dir_, id);
-    const size_t slash = folder.find_last_of('/');
-    const std::string dropped =
-        folder.substr(0, slash + 1) + ".dropped-" + folder.substr(slash + 1);
-    if (Disk()->Exists(dropped)) ARROW_RETURN_NOT_OK(Disk()->RemoveFolder(dropped));
-    ARROW_RETURN_NOT_OK(Disk()->Rename(folder, dropped));
-    tables_.erase(id);
-  }
-  ARROW_RETURN_NOT_OK(Disk()->SyncFolder(data_dir_ + "/tables"));
-  applied_ = root;
-  return Status::OK();
-}
-
-void FolderSync::CleanUp() {
-  const auto folders = Disk()->List(data_dir_ + "/tables");
-  if (folders.ok()) {
-    for (const io::FolderEntry& entry : *folders) {
-      if (entry.name.starts_with(".dropped-") || entry.name.starts_with(".new-")) {
-        IgnoreError(Disk()->RemoveFolder(data_dir_ + "/tables/" + entry.name));
-      }
-    }
-  }
-  for (const format::RemoteTable& table : applied_.tables) {
-    const std::string folder = TableFolder(data_dir_, table.id);
-    TableFiles& files = tables_[table.id];
-    const std::set<std::string> wanted(table.segments.begin(), table.segments.end());
-    for (auto file = files.numbers.begin(); file != files.numbers.end();) {
-      if (wanted.contains(file->first)) {
-        ++file;
-        continue;
-      }
-      IgnoreError(Disk()->Remove(SegmentPath(folder, file->second)));
-      file = files.numbers.erase(file);
-    }
-    const auto entries = Disk()->List(folder);
-    if (!entries.ok()) continue;
-    uint64_t newest = 0;
-    for (const io::FolderEntry& entry : *entries) {
-      newest = std::max(newest, FileNumber(entry.name, ".flman"));
-    }
-    for (const io::FolderEntry& entry : *entries) {
-      const uint64_t number = FileNumber(entry.name, ".flman");
-      if (number != 0 && number < newest) IgnoreError(Disk()->Remove(folder + "/" + entry.name));
-    }
-  }
-}
 
 Status PrepareFolder(const std::string& data_dir, const std::string& url) {
   ARROW_ASSIGN_OR_RAISE(const RemoteIdentity identity, ReadIdentity(data_dir));
@@ -199,9 +60,10 @@ class Follower::Impl {
       : engine_(engine),
         store_(store),
         options_(std::move(options)),
-        sync_(store, options_.data_dir) {}
+        sync_(store, options_.data_dir, options_.cache) {}
 
   ~Impl() {
+    if (options_.cache != nullptr) options_.cache->SetWaker({});
     if (!thread_.joinable()) return;
     {
       const std::lock_guard lock(mutex_);
@@ -214,6 +76,7 @@ class Follower::Impl {
 
   Status Open() {
     ARROW_ASSIGN_OR_RAISE(lock_, Disk()->Lock(options_.data_dir + "/LOCK"));
+    if (options_.cache != nullptr) options_.cache->SetWaker([this] { Wake(); });
     thread_ = std::thread([this] { Run(); });
     return Status::OK();
   }
@@ -227,11 +90,26 @@ class Follower::Impl {
   void Run() {
     while (true) {
       Look();
+      const auto next_look =
+          steady_clock::now() + std::chrono::milliseconds(options_.poll_interval_ms);
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, std::chrono::milliseconds(options_.poll_interval_ms),
-                     [this] { return is_stopping_; });
+      const auto is_wanted = [this] { return is_stopping_ || is_cache_growing_; };
+      while (wake_.wait_until(lock, next_look, is_wanted) && !is_stopping_) {
+        lock.unlock();
+        RemoteEvent unsaid;  // what goes wrong goes wrong again at the next look, and is told then
+        IgnoreError(Balance(&unsaid, {.stop = stop_.get_token()}));
+        lock.lock();
+        wake_.wait_for(lock, kBalancePause, [this] { return is_stopping_; });
+        is_cache_growing_ = false;
+      }
       if (is_stopping_) return;
     }
+  }
+
+  void Wake() {
+    const std::lock_guard lock(mutex_);
+    is_cache_growing_ = true;
+    wake_.notify_all();
   }
 
   void Look() {
@@ -256,10 +134,12 @@ class Follower::Impl {
 
   Status LookOnce(RemoteEvent* event, bool* is_new) {
     const store::CallOptions call{.stop = stop_.get_token()};
+    // Room is made also when the remote is away.
+    const Status balanced = etag_.empty() ? Status::OK() : Balance(event, call);
     if (!etag_.empty()) {
-      const auto head = store_->Head(kRootKey, call);
+      const auto head = store_->Head(kRootKey, {.deadline_ms = kHeadMs, .stop = call.stop});
       ARROW_RETURN_NOT_OK(head.status());
-      if (head->etag == etag_) return Status::OK();
+      if (head->etag == etag_) return balanced;
     }
     for (int tries = 0;; ++tries) {
       ARROW_ASSIGN_OR_RAISE(const auto found, ReadRoot(store_, call));
@@ -284,6 +164,20 @@ class Follower::Impl {
     }
   }
 
+  Status Balance(RemoteEvent* event, const store::CallOptions& call) {
+    const int64_t before = sync_.fetched_bytes();
+    const auto changed = sync_.Balance(call);
+    event->moved_bytes += sync_.fetched_bytes() - before;
+    {
+      const std::lock_guard lock(mutex_);
+      status_.cache_bytes = sync_.cache_bytes();
+    }
+    if (!changed.ok() || !*changed) return changed.status();
+    ARROW_RETURN_NOT_OK(engine_->Refresh());
+    sync_.CleanUp();
+    return Status::OK();
+  }
+
   Engine* const engine_;
   store::ObjectStore* const store_;
   const FollowerOptions options_;
@@ -295,6 +189,7 @@ class Follower::Impl {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool is_stopping_ = false;
+  bool is_cache_growing_ = false;
   FollowerStatus status_;
   std::thread thread_;
 };

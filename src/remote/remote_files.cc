@@ -21,6 +21,8 @@ std::string Padded(uint64_t number, size_t width) {
   return std::string(digits.size() < width ? width - digits.size() : 0, '0') + digits;
 }
 
+}  // namespace
+
 uint64_t NumberOf(const std::string& name, std::string_view ending) {
   if (name.size() <= ending.size() || !name.ends_with(ending)) return 0;
   uint64_t number = 0;
@@ -30,8 +32,6 @@ uint64_t NumberOf(const std::string& name, std::string_view ending) {
   }
   return number;
 }
-
-}  // namespace
 
 std::string SegmentKey(uint64_t table_id, uint64_t footer_checksum, uint64_t file_bytes) {
   std::array<char, 17> hex;
@@ -54,6 +54,44 @@ Result<std::string> SegmentKeyOf(uint64_t table_id, const std::string& path) {
     return Corruption(path, bytes.size() - sizeof(uint64_t), "no segment (wrong magic)");
   }
   return SegmentKey(table_id, footer.checksum, bytes.size());
+}
+
+// tables/00000007/8c0f2a6e1b7d9405-1048576.flseg -> 8c0f2a6e1b7d9405-1048576 stands between number
+// and ending; the table's number is its folder's.
+PartialSegment PartialOf(const std::string& path, const std::string& key, uint64_t size_bytes) {
+  const std::string stem = path.substr(0, path.size() - kSegmentEnding.size());
+  const size_t slash = key.rfind('/');
+  const std::string name = key.substr(slash + 1, key.size() - slash - 1 - kSegmentEnding.size());
+  const uint64_t number = NumberOf(path.substr(path.rfind('/') + 1), kSegmentEnding);
+  return {stem + "." + name + std::string(kPartialEnding), number, key, size_bytes};
+}
+
+std::optional<PartialSegment> ParsePartial(uint64_t table_id, const std::string& folder,
+                                           const std::string& name) {
+  const size_t dot = name.find('.');
+  const size_t dash = name.find('-');
+  if (!name.ends_with(kPartialEnding) || dash == std::string::npos || dot > dash) {
+    return std::nullopt;
+  }
+  const std::string object = name.substr(dot + 1, name.size() - kPartialEnding.size() - dot - 1);
+  return PartialSegment{
+      folder + "/" + name, NumberOf(name.substr(0, dot + 1), "."),
+      "tables/" + Padded(table_id, 8) + "/" + object + std::string(kSegmentEnding),
+      std::strtoull(name.c_str() + dash + 1, nullptr, 10)};
+}
+
+Result<PartialSegment> FindPartial(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = path.substr(0, slash);
+  const std::string stem = path.substr(slash + 1, path.size() - slash - kSegmentEnding.size());
+  const uint64_t table_id = NumberOf(folder.substr(folder.rfind('/') + 1) + ".", ".");
+  ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(folder));
+  for (const io::FolderEntry& entry : entries) {
+    if (!entry.name.starts_with(stem)) continue;  // the number and its dot
+    auto partial = ParsePartial(table_id, folder, entry.name);
+    if (partial.has_value()) return *std::move(partial);
+  }
+  return NotFound("segment", path);
 }
 
 std::string TableFolder(const std::string& data_dir, uint64_t table_id) {
@@ -84,7 +122,7 @@ Result<format::Manifest> NewestManifest(const std::string& folder) {
   ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(folder));
   uint64_t newest = 0;
   for (const io::FolderEntry& entry : entries) {
-    newest = std::max(newest, NumberOf(entry.name, ".flman"));
+    newest = std::max(newest, NumberOf(entry.name, kManifestEnding));
   }
   if (newest == 0) return Corruption(folder, 0, "the folder of a table has no manifest");
   const std::string path = ManifestPath(folder, newest);

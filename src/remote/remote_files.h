@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fletching/status.h"
@@ -15,6 +17,26 @@ namespace fletching::remote {
 std::string SegmentKey(uint64_t table_id, uint64_t footer_checksum, uint64_t file_bytes);
 // Reads the file's footer. Errors: kCorruption, kUnavailable.
 Result<std::string> SegmentKeyOf(uint64_t table_id, const std::string& path);
+
+// A segment that is only partly here; remote/cached_file.h says how such files are named.
+struct PartialSegment {
+  std::string path;
+  uint64_t number = 0;
+  std::string key;  // of the object
+  uint64_t size_bytes = 0;
+};
+inline constexpr std::string_view kSegmentEnding = ".flseg";
+inline constexpr std::string_view kManifestEnding = ".flman";
+inline constexpr std::string_view kPartialEnding = ".flcache";
+// `path`: of the whole segment. `key`: of its object.
+PartialSegment PartialOf(const std::string& path, const std::string& key, uint64_t size_bytes);
+// nullopt: the file is something else.
+std::optional<PartialSegment> ParsePartial(uint64_t table_id, const std::string& folder,
+                                           const std::string& name);
+// Errors: kNotFound when there is none for this segment.
+Result<PartialSegment> FindPartial(const std::string& path);
+// The number of a file of ours, of any length, with this ending; 0 for others.
+uint64_t NumberOf(const std::string& name, std::string_view ending);
 
 std::string TableFolder(const std::string& data_dir, uint64_t table_id);
 std::string SegmentPath(const std::string& folder, uint64_t number);

@@ -96,6 +96,60 @@ Status SegmentReader::CheckTail(const uint8_t* body) const {
   return tail == 0 ? Status::OK() : VerifyRange(footer_.row_offset + at, tail);
 }
 
+// What a search for this key would look at next and is not here. Followed as far as bytes are here:
+// what is behind a missing bucket or row shows in the next round.
+void SegmentReader::AddNeeds(ByteSpan key, uint64_t hash, std::vector<uint64_t>* blocks) const {
+  const RowBlock block(*this);
+  const auto key_bytes = static_cast<uint32_t>(key.size());
+  for (uint64_t at = HomeBucket(hash, footer_.home_bucket_count); at < footer_.bucket_count; ++at) {
+    const uint64_t bucket_offset = footer_.index_offset + at * sizeof(IndexBucket);
+    if (AddUnverified(bucket_offset, sizeof(IndexBucket), blocks)) return;
+    const IndexBucket& bucket = buckets_[at];
+    bool is_waiting = false;
+    for (uint32_t matches = MatchTags(bucket, static_cast<uint16_t>(hash)); matches != 0;
+         matches &= matches - 1) {
+      const uint32_t row = bucket.rows[std::countr_zero(matches)];
+      const uint64_t offset = row * block.unit;
+      const uint64_t needed = block.fixed_bytes + key_bytes;
+      if (offset + needed > block.row_bytes) continue;
+      if (AddUnverified(footer_.row_offset + offset, needed, blocks)) {
+        is_waiting = true;
+        continue;
+      }
+      const uint8_t* const body = block.Match(row, key.data(), key_bytes);
+      if (body == nullptr) continue;
+      if (layout_.var_count == 0) return;
+      const auto tail = LoadAs<uint32_t>(body + layout_.fixed_bytes - 4);
+      const auto tail_at = static_cast<uint64_t>(body - rows_) + layout_.fixed_bytes;
+      if (tail > 0 && tail <= footer_.row_bytes - tail_at) {
+        AddUnverified(footer_.row_offset + tail_at, tail, blocks);
+      }
+      return;
+    }
+    if (is_waiting || bucket.overflowed == 0) return;
+  }
+}
+
+// Round by round: buckets, rows, text; more only where a bucket overflowed.
+Result<bool> SegmentReader::FetchFor(const KeySelection& keys) const {
+  const auto count = static_cast<size_t>(keys.count());
+  std::vector<uint64_t> hashes(count);
+  for (size_t i = 0; i < count; ++i) {
+    const int64_t at = keys.At(static_cast<int64_t>(i));
+    hashes[i] = HashKey({keys.keys->Data(at), keys.keys->Size(at)}, keys.hash_seed);
+  }
+  bool was_here = true;
+  for (std::vector<uint64_t> missing;; missing.clear()) {
+    for (size_t i = 0; i < count; ++i) {
+      const int64_t at = keys.At(static_cast<int64_t>(i));
+      AddNeeds({keys.keys->Data(at), keys.keys->Size(at)}, hashes[i], &missing);
+    }
+    if (missing.empty()) return was_here;
+    ARROW_ASSIGN_OR_RAISE(const bool were_here, FetchBlocks(&missing));
+    was_here = was_here && were_here;
+  }
+}
+
 // Every bucket a key may have been handed on to. Rare: a tag that matched another key, or a bucket
 // that overflowed.
 Status SegmentReader::SearchChain(ByteSpan key, uint64_t hash, uint32_t* row,
@@ -259,6 +313,11 @@ class SegmentReader::Finder {
 
 Result<int64_t> SegmentReader::Find(const KeySelection& keys, const uint8_t** bodies_out,
                                     uint32_t* rows_out) const {
+  bool was_here = true;
+  if (is_partial_ && unverified_hot_count_.load(std::memory_order_relaxed) != 0) {
+    ARROW_ASSIGN_OR_RAISE(was_here, FetchFor(keys));
+  }
+  file_->MarkUsed(was_here);
   const auto run = [&]<bool kIsAll, bool kHasOffsets>() -> Result<int64_t> {
     if (unverified_hot_count_.load(std::memory_order_relaxed) == 0) {
       return Finder<kIsAll, kHasOffsets, true>(*this, keys, bodies_out, rows_out).Run();

@@ -16,10 +16,21 @@ using format::SegmentFooter;
 using format::SegmentHeader;
 
 SegmentReader::SegmentReader(std::shared_ptr<io::MappedFile> file)
-    : file_(std::move(file)), bytes_(file_->bytes()) {}
+    : file_(std::move(file)), is_partial_(file_->is_partial()), bytes_(file_->bytes()) {}
 
 Result<std::shared_ptr<SegmentReader>> SegmentReader::Open(std::shared_ptr<io::MappedFile> file) {
-  std::shared_ptr<SegmentReader> reader(new SegmentReader(std::move(file)));
+  if (!file->is_partial()) return OpenOnce(file);
+  ARROW_RETURN_NOT_OK(FetchEnds(*file, false));
+  auto reader = OpenOnce(file);
+  if (reader.ok() || CodeOf(reader.status()) != ErrorCode::kCorruption) return reader;
+  // A cache is not synced, so a power loss may have left anything in it.
+  ARROW_RETURN_NOT_OK(FetchEnds(*file, true));
+  return OpenOnce(file);
+}
+
+Result<std::shared_ptr<SegmentReader>> SegmentReader::OpenOnce(
+    const std::shared_ptr<io::MappedFile>& file) {
+  std::shared_ptr<SegmentReader> reader(new SegmentReader(file));
   const auto check = [&]() -> Status {
     ARROW_RETURN_NOT_OK(reader->ReadFooter());
     ARROW_RETURN_NOT_OK(reader->CheckLayout());

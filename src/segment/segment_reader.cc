@@ -11,26 +11,47 @@ namespace {
 using format::ColumnEntry;
 using format::Encoding;
 
+constexpr uint64_t kScanAheadBytes = uint64_t{8} << 20;
+
 }  // namespace
 
-Status SegmentReader::VerifyBlock(uint64_t block) const {
-  const uint64_t mask = uint64_t{1} << (block % 64);
-  if (verified_[block / 64].load(std::memory_order_relaxed) & mask) return Status::OK();
+ByteSpan SegmentReader::BlockBytes(uint64_t block) const {
   const uint64_t offset = block * format::kBlockBytes;
-  const uint64_t bytes = std::min<uint64_t>(format::kBlockBytes, footer_.blocks_offset - offset);
-  const auto expected = LoadAs<uint64_t>(bytes_.data() + footer_.blocks_offset + block * 8);
-  if (Checksum(bytes_.subspan(offset, bytes)) != expected) {
-    return Corruption(file_->path(), offset, "block checksum differs");
-  }
+  return bytes_.subspan(offset,
+                        std::min<uint64_t>(format::kBlockBytes, footer_.blocks_offset - offset));
+}
+
+bool SegmentReader::FitsChecksum(uint64_t block, ByteSpan bytes) const {
+  return Checksum(bytes) == LoadAs<uint64_t>(bytes_.data() + footer_.blocks_offset + block * 8);
+}
+
+bool SegmentReader::CheckBlock(uint64_t block) const {
+  const ByteSpan bytes = BlockBytes(block);
+  if (is_partial_ && !file_->IsHere({block * format::kBlockBytes, bytes.size()})) return false;
+  if (!FitsChecksum(block, bytes)) return false;
+  const uint64_t mask = uint64_t{1} << (block % 64);
   const uint64_t before = verified_[block / 64].fetch_or(mask, std::memory_order_relaxed);
   if ((before & mask) == 0 && IsHot(block)) {
     unverified_hot_count_.fetch_sub(1, std::memory_order_relaxed);
   }
-  return Status::OK();
+  return true;
+}
+
+Status SegmentReader::VerifyBlock(uint64_t block) const {
+  if (IsVerified(block) || CheckBlock(block)) return Status::OK();
+  if (is_partial_) {
+    std::vector<uint64_t> one{block};
+    return FetchBlocks(&one).status();
+  }
+  return Corruption(file_->path(), block * format::kBlockBytes, "block checksum differs");
 }
 
 Status SegmentReader::VerifyRange(uint64_t offset, uint64_t bytes) const {
   if (bytes == 0) return Status::OK();
+  if (is_partial_) {
+    std::vector<uint64_t> missing;
+    return AddUnverified(offset, bytes, &missing) ? FetchBlocks(&missing).status() : Status::OK();
+  }
   const uint64_t last = (offset + bytes - 1) / format::kBlockBytes;
   for (uint64_t block = offset / format::kBlockBytes; block <= last; ++block) {
     ARROW_RETURN_NOT_OK(VerifyBlock(block));
@@ -38,12 +59,7 @@ Status SegmentReader::VerifyRange(uint64_t offset, uint64_t bytes) const {
   return Status::OK();
 }
 
-Status SegmentReader::VerifyAll() const {
-  for (uint64_t block = 0; block < footer_.block_count; ++block) {
-    ARROW_RETURN_NOT_OK(VerifyBlock(block));
-  }
-  return Status::OK();
-}
+Status SegmentReader::VerifyAll() const { return VerifyRange(0, footer_.blocks_offset); }
 
 Status SegmentReader::GatherSparse(const ColumnEntry& entry, const LayoutColumn& column,
                                    const RowSelection& rows, ColumnOutput* output) const {
@@ -144,11 +160,17 @@ Status SegmentReader::Scan(uint64_t* cursor, int64_t limit, std::vector<ByteSpan
   const auto* dead = reinterpret_cast<const uint32_t*>(bytes_.data() + footer_.dead_offset);
   const uint32_t* dead_end = dead + footer_.dead_count;
   const uint32_t* next_dead = std::lower_bound(dead, dead_end, static_cast<uint32_t>(*cursor));
+  uint64_t ahead_until = 0;  // of a partial file, whose rows come in long stretches
   while (*cursor < end_address() && static_cast<int64_t>(keys_out->size()) < limit) {
     const auto row = static_cast<uint32_t>(*cursor);
     const uint64_t offset = *cursor * layout_.unit_bytes;
     const uint64_t file_offset = footer_.row_offset + offset;
     const uint64_t left = footer_.row_bytes - offset;
+    if (is_partial_ && file_offset >= ahead_until) {
+      const uint64_t ahead = std::min(left, kScanAheadBytes);
+      ARROW_RETURN_NOT_OK(VerifyRange(file_offset, ahead));
+      ahead_until = file_offset + ahead;
+    }
     // Its lengths first, then all of it: each look only at blocks already verified.
     const uint64_t head = std::min<uint64_t>(left, layout_.key_prefix_bytes() + layout_.unit_bytes);
     ARROW_RETURN_NOT_OK(VerifyRange(file_offset, head));

@@ -5,10 +5,12 @@
 // Opening checks header, footer, column table and block table, and that every section lies inside
 // the file. The 4 KiB blocks of rows, index and data are checked against their checksums when they
 // are first touched; a warm read only asks one flag.
-// A file cut short under us, or a page that cannot be read, looks like rows of zeros or damage;
-// CheckIntact, asked after the last look at bodies, says so.
-// Threads: any number may call Find, Gather and Scan at once.
-// Lifetime: bodies returned point into the mapping and live as long as the reader.
+// Of a partial file (io/file.h) the blocks that a call needs are fetched when they are not here,
+// for all keys of a look-up together: buckets, then rows, then their text. They may then fail or
+// wait as what lies elsewhere does. A file cut short under us, or a page that cannot be read, looks
+// like rows of zeros or damage; CheckIntact, asked after the last look at bodies, says so. Threads:
+// any number may call Find, Gather and Scan at once. Lifetime: bodies returned point into the
+// mapping and live as long as the reader.
 #pragma once
 
 #include <atomic>
@@ -78,6 +80,8 @@ class SegmentReader {
 
  private:
   explicit SegmentReader(std::shared_ptr<io::MappedFile> file);
+  static Result<std::shared_ptr<SegmentReader>> OpenOnce(
+      const std::shared_ptr<io::MappedFile>& file);
   // Opening: segment_open.cc.
   Status ReadFooter();
   Status ReadColumns();
@@ -87,6 +91,18 @@ class SegmentReader {
 
   Status VerifyRange(uint64_t offset, uint64_t bytes) const;
   Status VerifyBlock(uint64_t block) const;
+  // Whether the block is here and what its checksum says; then it counts as verified.
+  bool CheckBlock(uint64_t block) const;
+  bool FitsChecksum(uint64_t block, ByteSpan bytes) const;
+  ByteSpan BlockBytes(uint64_t block) const;
+
+  // Partial files: segment_fetch.cc.
+  static Status FetchEnds(const io::MappedFile& file, bool again);
+  // -> whether all were here. Verified afterwards.
+  Result<bool> FetchBlocks(std::vector<uint64_t>* blocks) const;
+  Result<bool> FetchFor(const KeySelection& keys) const;
+  void AddNeeds(ByteSpan key, uint64_t hash, std::vector<uint64_t>* blocks) const;
+  bool AddUnverified(uint64_t offset, uint64_t bytes, std::vector<uint64_t>* blocks) const;
   bool IsVerified(uint64_t offset, uint64_t bytes) const {
     const uint64_t first = offset / format::kBlockBytes;
     return IsVerified(first) &&
@@ -116,6 +132,7 @@ class SegmentReader {
                       const RowSelection& rows, ColumnOutput* output) const;
 
   std::shared_ptr<io::MappedFile> file_;
+  const bool is_partial_;
   ByteSpan bytes_;
   format::SegmentFooter footer_{};
   RowLayout layout_;

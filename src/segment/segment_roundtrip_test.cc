@@ -5,118 +5,12 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
-#include "base/check.h"
-#include "io/sim_file_system.h"
-#include "segment/segment_reader.h"
-#include "segment/segment_writer.h"
+#include "segment/test_segment.h"
 
 namespace fletching::segment {
 namespace {
 
 using format::Encoding;
-
-constexpr uint64_t kSeed = 99;
-
-std::shared_ptr<arrow::Array> Texts(const std::vector<std::string>& values) {
-  arrow::StringBuilder builder;
-  FLETCHING_CHECK(builder.AppendValues(values).ok());
-  return builder.Finish().ValueOrDie();
-}
-
-// nulls where the value is negative
-std::shared_ptr<arrow::Array> Numbers(const std::vector<int64_t>& values) {
-  arrow::Int64Builder builder;
-  for (const int64_t value : values) {
-    FLETCHING_CHECK((value < 0 ? builder.AppendNull() : builder.Append(value)).ok());
-  }
-  return builder.Finish().ValueOrDie();
-}
-
-struct Plan {
-  int32_t key_width = -1;
-  std::vector<ColumnPlan> columns;
-  uint32_t unit_bytes = 8;
-  int32_t event_time_index = -1;
-};
-
-class Segment {
- public:
-  Segment(const Plan& plan, const std::vector<KeyArrays>& keys,
-          const std::vector<std::vector<std::shared_ptr<arrow::Array>>>& columns) {
-    SegmentSpec spec;
-    spec.layout = PlaceColumns(plan.key_width, plan.columns, false);
-    spec.layout.unit_bytes = plan.unit_bytes;
-    spec.hash_seed = kSeed;
-    spec.event_time_index = plan.event_time_index;
-    for (const ColumnPlan& column : plan.columns) {
-      spec.column_names.push_back("column" + std::to_string(column.column_id));
-    }
-    auto writer = SegmentWriter::Create(&disk_, "/s", spec).ValueOrDie();
-    for (size_t batch = 0; batch < keys.size(); ++batch) {
-      const KeyBatch key_batch = EncodeKeys(keys[batch]).ValueOrDie();
-      RowBatch rows;
-      rows.keys = &key_batch;
-      for (const auto& column : columns[batch]) {
-        rows.columns.push_back(MakePhysical(column).ValueOrDie());
-      }
-      FLETCHING_CHECK(writer->Append(rows).ok());
-    }
-    summary_ = writer->Finish().ValueOrDie();
-    reader_ = SegmentReader::Open(disk_.Map("/s").ValueOrDie()).ValueOrDie();
-  }
-
-  // The column for each of these keys, null where the key is absent too.
-  std::shared_ptr<arrow::Array> Read(const KeyArrays& keys, uint32_t column_id,
-                                     const std::shared_ptr<arrow::DataType>& type) {
-    const KeyBatch batch = EncodeKeys(keys).ValueOrDie();
-    const auto count = static_cast<size_t>(batch.count);
-    std::vector<uint64_t> hashes(count);
-    HashKeys(batch, kSeed, hashes.data());
-    KeySelection selection;
-    selection.keys = &batch;
-    selection.hashes = hashes.data();
-    selection.hash_seed = kSeed;
-    std::vector<const uint8_t*> bodies(count);
-    std::vector<uint32_t> rows(count);
-    found_count = reader_->Find(selection, bodies.data(), rows.data()).ValueOrDie();
-    std::vector<uint32_t> positions;
-    std::vector<const uint8_t*> found_bodies;
-    std::vector<uint32_t> found_rows;
-    std::shared_ptr<arrow::Buffer> found =
-        arrow::AllocateBuffer((batch.count + 7) / 8).ValueOrDie();
-    std::memset(found->mutable_data(), 0, static_cast<size_t>(found->size()));
-    for (size_t i = 0; i < count; ++i) {
-      if (bodies[i] == nullptr) continue;
-      SetBit(found->mutable_data(), static_cast<int64_t>(i));
-      positions.push_back(static_cast<uint32_t>(i));
-      found_bodies.push_back(bodies[i]);
-      found_rows.push_back(rows[i]);
-    }
-    const int64_t width = PhysicalOf(*type).width;
-    std::shared_ptr<arrow::Buffer> values = arrow::AllocateBuffer(batch.count * width).ValueOrDie();
-    ColumnOutput output(type, batch.count, values, positions.size() == count);
-    const RowSelection selected{found_bodies.data(), found_rows.data(), positions.data(),
-                                static_cast<int64_t>(positions.size())};
-    FLETCHING_CHECK(reader_->Gather(std::span(&column_id, 1), selected, &output).ok());
-    const auto array =
-        output
-            .Finish(
-                positions.size() == count ? nullptr : found,
-                positions.size() == count ? batch.count : static_cast<int64_t>(positions.size()))
-            .ValueOrDie();
-    FLETCHING_CHECK(array->ValidateFull().ok());
-    return array;
-  }
-
-  int64_t found_count = 0;
-  const SegmentReader& reader() const { return *reader_; }
-  const SegmentSummary& summary() const { return summary_; }
-
- private:
-  io::SimFileSystem disk_;
-  SegmentSummary summary_;
-  std::shared_ptr<SegmentReader> reader_;
-};
 
 std::string LongOrShort(int64_t i) {
   return "key" + std::to_string(i) + std::string(static_cast<size_t>(i % 90), '-');

@@ -34,6 +34,10 @@ struct RemoteConfig {
   int64_t publish_interval_ms = 1'000;  // of a writer
   int64_t poll_interval_ms = 1'000;     // of a replica
   int64_t keep_deleted_ms = 3'600'000;  // objects that nothing names any more
+  // Of a replica: how much of the remote its disk may hold, 0 = all; and whether rows are fetched
+  // when they are read instead of segments when they are new.
+  int64_t cache_bytes = 0;
+  bool lazy = false;
 };
 
 struct ServerConfig {

@@ -11,6 +11,7 @@
 #include "remote/claim.h"
 #include "remote/follower.h"
 #include "remote/publisher.h"
+#include "remote/segment_cache.h"
 #include "store/object_store.h"
 
 namespace fletching::server {
@@ -52,13 +53,25 @@ Result<std::unique_ptr<store::ObjectStore>> OpenStore(const RemoteConfig& config
 
 class RemoteSetup::Impl {
  public:
-  Impl(const ServerConfig& config, Log* log)
-      : config_(config.remote), data_dir_(config.data_dir), log_(log), gate_(config.remote) {}
+  Impl(const ServerConfig& config, Metrics* metrics, Log* log)
+      : config_(config.remote),
+        data_dir_(config.data_dir),
+        metrics_(metrics),
+        log_(log),
+        gate_(config.remote) {}
 
   Status Open() {
     if (config_.url.empty()) return Status::OK();
     ARROW_ASSIGN_OR_RAISE(store_, OpenStore(config_));
+    const bool has_cache = config_.lazy || config_.cache_bytes > 0;
+    if (!is_replica() && has_cache) {
+      return InvalidArgument("remote.cache and remote.lazy are for replicas (remote.role replica)");
+    }
     if (!is_replica()) return Status::OK();
+    if (has_cache) {
+      const remote::CacheOptions options{config_.cache_bytes, config_.lazy};
+      cache_ = std::make_unique<remote::SegmentCache>(store_.get(), options, metrics_);
+    }
     return remote::PrepareFolder(data_dir_, store_->url());
   }
 
@@ -66,18 +79,24 @@ class RemoteSetup::Impl {
     if (store_ == nullptr) return;
     options->write_gate = &gate_;
     if (is_replica()) options->mode = OpenMode::kReadOnly;
+    options->segment_opener = cache_.get();
   }
 
-  Status Start(Engine* engine, Metrics* metrics) {
+  Status Start(Engine* engine) {
     if (store_ == nullptr) return Status::OK();
     if (is_replica()) {
       ARROW_ASSIGN_OR_RAISE(follower_,
                             remote::Follower::Start(engine, store_.get(),
                                                     {.data_dir = data_dir_,
                                                      .poll_interval_ms = config_.poll_interval_ms,
+                                                     .cache = cache_.get(),
                                                      .on_event = [this](const auto& event) {
                                                        Tell("followed", "follow_failed", event);
                                                      }}));
+      if (cache_ == nullptr) return Status::OK();
+      metrics_->AddSource([this](MetricReadings* out) {
+        out->Add(metric::kCacheBytes, {}, static_cast<double>(follower_->status().cache_bytes));
+      });
       return Status::OK();
     }
     ARROW_ASSIGN_OR_RAISE(publisher_,
@@ -89,14 +108,20 @@ class RemoteSetup::Impl {
                                                       Tell("published", "publish_failed", event);
                                                     }}));
     gate_.Join(publisher_.get());
-    metrics->AddSource([this](MetricReadings* out) {
+    metrics_->AddSource([this](MetricReadings* out) {
       const double lag_ms = static_cast<double>(publisher_->status().lag_ms);
       out->Add(metric::kUploadLag, {}, lag_ms / 1000);
     });
     return Status::OK();
   }
 
+  void EndFetches() {
+    if (cache_ != nullptr) cache_->Stop();
+  }
+  bool reads_may_wait() const { return cache_ != nullptr; }
+
   void Stop() {
+    EndFetches();
     gate_.Join(nullptr);
     follower_.reset();
     publisher_.reset();
@@ -132,9 +157,11 @@ class RemoteSetup::Impl {
 
   const RemoteConfig config_;
   const std::string data_dir_;
+  Metrics* const metrics_;
   Log* const log_;
   Gate gate_;
   std::unique_ptr<store::ObjectStore> store_;
+  std::unique_ptr<remote::SegmentCache> cache_;
   std::unique_ptr<remote::Publisher> publisher_;
   std::unique_ptr<remote::Follower> follower_;
 };
@@ -142,16 +169,17 @@ class RemoteSetup::Impl {
 RemoteSetup::RemoteSetup(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RemoteSetup::~RemoteSetup() = default;
 
-Result<std::unique_ptr<RemoteSetup>> RemoteSetup::Make(const ServerConfig& config, Log* log) {
-  auto impl = std::make_unique<Impl>(config, log);
+Result<std::unique_ptr<RemoteSetup>> RemoteSetup::Make(const ServerConfig& config, Metrics* metrics,
+                                                       Log* log) {
+  auto impl = std::make_unique<Impl>(config, metrics, log);
   ARROW_RETURN_NOT_OK(impl->Open());
   return std::unique_ptr<RemoteSetup>(new RemoteSetup(std::move(impl)));
 }
 
 void RemoteSetup::Prepare(EngineOptions* options) { impl_->Prepare(options); }
-Status RemoteSetup::Start(Engine* engine, Metrics* metrics) {
-  return impl_->Start(engine, metrics);
-}
+Status RemoteSetup::Start(Engine* engine) { return impl_->Start(engine); }
+void RemoteSetup::EndFetches() { impl_->EndFetches(); }
+bool RemoteSetup::reads_may_wait() const { return impl_->reads_may_wait(); }
 void RemoteSetup::Stop() { impl_->Stop(); }
 std::string RemoteSetup::WhyNotReady() const { return impl_->WhyNotReady(); }
 std::vector<std::string> RemoteSetup::Problems() const { return impl_->Problems(); }

@@ -21,16 +21,22 @@ namespace fletching::server {
 // Made before the engine, which asks it for leave to write; joined to it afterwards.
 class RemoteSetup {
  public:
-  // Errors: those of the URL, of the data folder, of the store.
-  static Result<std::unique_ptr<RemoteSetup>> Make(const ServerConfig& config, Log* log);
+  // Errors: those of the URL, of the data folder, of the store. Lifetime: metrics and log outlive
+  // it.
+  static Result<std::unique_ptr<RemoteSetup>> Make(const ServerConfig& config, Metrics* metrics,
+                                                   Log* log);
   ~RemoteSetup();
 
   // Adds what the engine has to know.
   void Prepare(EngineOptions* options);
   // Begins to publish or to follow. Lifetime: the engine outlives what is begun, up to Stop.
-  Status Start(Engine* engine, Metrics* metrics);
+  Status Start(Engine* engine);
+  // Reads that wait for the remote fail from now on.
+  void EndFetches();
   void Stop();
 
+  // Whether a read may wait for what is not on this disk.
+  bool reads_may_wait() const;
   std::string WhyNotReady() const;  // "" when ready
   std::vector<std::string> Problems() const;
 

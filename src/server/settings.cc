@@ -29,6 +29,7 @@ int64_t& AcknowledgeMs(Config& config) { return config.remote.acknowledge_ms_max
 int64_t& PublishMs(Config& config) { return config.remote.publish_interval_ms; }
 int64_t& PollMs(Config& config) { return config.remote.poll_interval_ms; }
 int64_t& KeepDeletedMs(Config& config) { return config.remote.keep_deleted_ms; }
+int64_t& CacheBytes(Config& config) { return config.remote.cache_bytes; }
 int& IoThreads(Config& config) { return config.http.io_threads; }
 int& WriteThreads(Config& config) { return config.http.worker_threads; }
 
@@ -182,6 +183,21 @@ std::string ShowRole(Config& config) {
   return std::string(kRoles[static_cast<size_t>(config.remote.role)]);
 }
 
+constexpr std::string_view kAll = "all";
+Status ReadCache(std::string_view text, Config* config) {
+  config->remote.cache_bytes = 0;
+  return text == kAll ? Status::OK() : ReadSize<CacheBytes>(text, config);
+}
+std::string ShowCache(Config& config) {
+  return config.remote.cache_bytes == 0 ? std::string(kAll) : ShowSize<CacheBytes>(config);
+}
+Status ReadLazy(std::string_view text, Config* config) {
+  ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kSwitch));
+  config->remote.lazy = choice == 1;
+  return Status::OK();
+}
+std::string ShowLazy(Config& config) { return config.remote.lazy ? "true" : "false"; }
+
 constexpr std::array<std::string_view, 2> kLevelsOfAcknowledgement = {"local", "remote"};
 Status ReadAcknowledge(std::string_view text, Config* config) {
   ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kLevelsOfAcknowledgement));
@@ -248,6 +264,10 @@ constexpr auto kSettings = std::to_array<Setting>({
      ReadDuration<PublishMs>, ShowDuration<PublishMs>},
     {"remote.poll_interval", "TIME", "How often a replica looks", ReadDuration<PollMs>,
      ShowDuration<PollMs>},
+    {"remote.cache", "SIZE", "How much disk a replica's segments may take; all sets no limit",
+     ReadCache, ShowCache},
+    {"remote.lazy", "BOOL", "A replica fetches rows when they are read, no whole segments",
+     ReadLazy, ShowLazy},
     {"remote.keep_deleted", "TIME", "How long objects stay that nothing names any more",
      ReadDuration<KeepDeletedMs>, ShowDuration<KeepDeletedMs>},
     {"compat.schema", "FORM", "How schemas are shown: created, head or seed", ReadEcho, ShowEcho},

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <signal.h>
 #include <stdlib.h>
+#include <stop_token>
 #include <string_view>
 #include <sys/resource.h>
 #include <thread>
@@ -219,11 +222,20 @@ Result<std::unique_ptr<http::HttpServer>> StartMetricsServer(const ServerConfig&
 }
 
 void WindDown(const ServerConfig& config, http::HttpServer* server, flight::FlightServer* flight,
-              Log* log) {
+              RemoteSetup* remote, Log* log) {
   WatchShutdown();
   server->BeginDrain();
   // Balancers see readiness fail while everything is still answered.
   std::this_thread::sleep_for(std::chrono::milliseconds(config.shutdown_notice_ms));
+  // A thread that waits for a store that hangs cannot be cut.
+  std::jthread patience([&config, remote](const std::stop_token& done) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    const auto grace = std::chrono::milliseconds(config.shutdown_grace_ms);
+    wake.wait_for(lock, done, grace, [&] { return done.stop_requested(); });
+    remote->EndFetches();
+  });
   bool flight_clean = true;
   std::thread other([&] {
     if (flight != nullptr) flight_clean = flight->Stop(config.shutdown_grace_ms);
@@ -248,7 +260,7 @@ Status Serve(const LoadedConfig& loaded) {
   options.metrics = &metrics;
   options.data_dir = config.data_dir;
   options.mode = OpenMode::kWrite;
-  ARROW_ASSIGN_OR_RAISE(const auto remote, RemoteSetup::Make(config, &log));
+  ARROW_ASSIGN_OR_RAISE(const auto remote, RemoteSetup::Make(config, &metrics, &log));
   remote->Prepare(&options);
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, Engine::Open(options));
   for (const TableInfo& table : engine->ListTables()) {
@@ -257,7 +269,7 @@ Status Serve(const LoadedConfig& loaded) {
               {{"table", table.name}, {"text", table.health.message()}});
   }
   AddMetricSources(engine.get(), config.data_dir, &metrics);
-  ARROW_RETURN_NOT_OK(remote->Start(engine.get(), &metrics));
+  ARROW_RETURN_NOT_OK(remote->Start(engine.get()));
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<pull::Puller> puller,
                         StartPuller(engine.get(), config, &log, &metrics));
   http::HttpServerOptions http = config.http;
@@ -265,6 +277,7 @@ Status Serve(const LoadedConfig& loaded) {
   http.guard = security->guard();
   http.tls = security->tls();
   http.spool_folder = config.data_dir;
+  http.reads_may_wait = remote->reads_may_wait();
   http.handlers.not_ready = [puller = puller.get(), remote = remote.get()] {
     const std::string why = remote->WhyNotReady();
     return why.empty() ? WhyNotReady(*puller) : why;
@@ -294,7 +307,7 @@ Status Serve(const LoadedConfig& loaded) {
   NotifyService("READY=1");
   WaitForSignal(security.get(), &log);
   NotifyService("STOPPING=1");
-  WindDown(config, server.get(), flight.get(), &log);
+  WindDown(config, server.get(), flight.get(), remote.get(), &log);
   if (metrics_server != nullptr) metrics_server->Stop(0);
   puller.reset();
   remote->Stop();

@@ -44,6 +44,7 @@ namespace fletching::table {
 // What tables get from the engine. Lifetime: outlives every table.
 struct TableContext {
   io::FileSystem* file_system = nullptr;
+  io::SegmentOpener* segment_opener = nullptr;  // null: the file system
   const Clock* clock = nullptr;
   const BatchCaster* caster = nullptr;
   std::function<uint64_t()> random;   // seeds and salts; thread-safe

@@ -161,7 +161,10 @@ Status Table::LoadManifest(const std::vector<io::FolderEntry>& files) {
 }
 
 Result<Source> Table::OpenSegment(uint64_t number, const TableState& state) const {
-  ARROW_ASSIGN_OR_RAISE(auto file, context_.file_system->Map(SegmentPath(number)));
+  const std::string path = SegmentPath(number);
+  ARROW_ASSIGN_OR_RAISE(auto file, context_.segment_opener != nullptr
+                                       ? context_.segment_opener->OpenSegment(path)
+                                       : context_.file_system->Map(path));
   ARROW_ASSIGN_OR_RAISE(auto reader, segment::SegmentReader::Open(std::move(file)));
   ARROW_RETURN_NOT_OK(CheckFits(state, *reader));
   Source source;

@@ -139,6 +139,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(Engine* engine,
                     .has_keys = options.guard != nullptr,
                     .stages = &impl->metrics->stages()};
   shared.limits = options.limits;
+  if (options.reads_may_wait) shared.inline_bytes_max = 0;
   shared.spool.folder = options.spool_folder;
   shared.on_request = options.on_request;
   impl->workers = std::make_unique<WorkerPool>(options.worker_threads);

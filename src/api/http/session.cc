@@ -35,7 +35,6 @@ using std::chrono::steady_clock;
 
 constexpr size_t kReadBytes = ReadBuffer::kSmallBytes;
 constexpr size_t kBulkReadBytes = 256 * 1024;        // of a body that is longer
-constexpr int64_t kInlineBytesMax = 64 * 1024;       // some 4,000 keys
 constexpr int64_t kDropBytesMax = int64_t{1} << 20;  // of a body nobody wants; more: we hang up
 constexpr int64_t kLingerMs = 1'000;
 constexpr int64_t kSweepMs = 200;
@@ -382,7 +381,7 @@ bool Session::Dispatch() {
     return StartWrite();
   }
   const BodySpool& spool = reader_.spool();
-  const bool small = spool.size_bytes() <= kInlineBytesMax && !spool.spooled();
+  const bool small = spool.size_bytes() <= shared_->inline_bytes_max && !spool.spooled();
   if (match_.route->place == Place::kInline ||
       (match_.route->place == Place::kInlineWhenSmall && small)) {
     Handle();

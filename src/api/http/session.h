@@ -55,8 +55,9 @@ struct ServerShared {
   std::span<const Route> routes;
   SessionLimits limits;
   SpoolLimits spool;
-  WorkerPool* workers = nullptr;  // many threads: they mostly wait for a sync that is shared
-  WorkerPool* bulk = nullptr;     // few threads: each may hold a decoded row group
+  int64_t inline_bytes_max = 64 * 1024;  // some 4,000 keys; 0: reads may wait, so workers have them
+  WorkerPool* workers = nullptr;         // many threads: they mostly wait for a sync that is shared
+  WorkerPool* bulk = nullptr;            // few threads: each may hold a decoded row group
   std::function<void(const RequestEvent&)> on_request;  // any thread; may be empty
   std::atomic<bool> draining = false;                   // answers ask to close; readiness fails
   std::atomic<bool> cancelled = false;                  // long writes give up
