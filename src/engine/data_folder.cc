@@ -7,8 +7,6 @@
 namespace fletching::engine {
 namespace {
 
-constexpr size_t kIdDigits = 8;
-
 std::string ParentOf(const std::string& path) {
   const size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
@@ -16,27 +14,9 @@ std::string ParentOf(const std::string& path) {
 
 }  // namespace
 
-std::string TablesFolder(const std::string& data_dir) { return data_dir + "/tables"; }
-std::string LockFile(const std::string& data_dir) { return data_dir + "/LOCK"; }
-
 std::string WithoutTrailingSlash(std::string path) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   return path;
-}
-
-std::string IdName(uint64_t id) {
-  const std::string digits = std::to_string(id);
-  return std::string(digits.size() < kIdDigits ? kIdDigits - digits.size() : 0, '0') + digits;
-}
-
-uint64_t ParseId(std::string_view name) {
-  if (name.size() < kIdDigits) return 0;
-  uint64_t id = 0;
-  for (const char digit : name) {
-    if (digit < '0' || digit > '9') return 0;
-    id = id * 10 + static_cast<uint64_t>(digit - '0');
-  }
-  return id;
 }
 
 // An earlier attempt may have made the folders and failed to sync, so two names are synced whether

@@ -17,6 +17,7 @@
 #include "engine/inspect_path.h"
 #include "engine/snapshot.h"
 #include "engine/worker.h"
+#include "format/file_names.h"
 #include "io/file.h"
 #include "table/verify.h"
 
@@ -25,8 +26,6 @@ namespace {
 
 using engine::Catalog;
 using engine::CatalogEntry;
-using engine::kDroppedPrefix;
-using engine::kNewPrefix;
 using table::Table;
 
 }  // namespace
@@ -65,7 +64,7 @@ class Engine::Impl {
   // Takes the lock, then looks at the tables again: another writer may have been here before.
   Status BecomeWriter() {
     ARROW_RETURN_NOT_OK(engine::MakeDurableFolder(file_system_, tables_folder()));
-    ARROW_ASSIGN_OR_RAISE(lock_, file_system_->Lock(engine::LockFile(options_.data_dir)));
+    ARROW_ASSIGN_OR_RAISE(lock_, file_system_->Lock(format::LockFile(options_.data_dir)));
     if (const Status loaded = LoadTables(true); !loaded.ok()) {
       lock_.reset();
       return loaded;
@@ -118,12 +117,12 @@ class Engine::Impl {
       return AlreadyExists("table", *existing);
     }
     ARROW_RETURN_NOT_OK(Settle());
-    const std::string id = engine::IdName(next_id_++);
+    const std::string id = format::TableFolderName(next_id_++);
     const std::string folder = Folder("", id);
     const auto make = [&]() -> Result<std::shared_ptr<Table>> {
       ARROW_RETURN_NOT_OK(
-          Table::Create(context_, Folder(kNewPrefix, id), std::string(name), schema));
-      ARROW_RETURN_NOT_OK(file_system_->Rename(Folder(kNewPrefix, id), folder));
+          Table::Create(context_, Folder(format::kNewPrefix, id), std::string(name), schema));
+      ARROW_RETURN_NOT_OK(file_system_->Rename(Folder(format::kNewPrefix, id), folder));
       ARROW_RETURN_NOT_OK(SyncTables());
       return Table::Open(context_, folder, true);
     };
@@ -148,7 +147,8 @@ class Engine::Impl {
     const auto found = next->entries.find(name);
     if (found == next->entries.end()) return NotFound("table", name);
     const std::string folder = found->second.folder;
-    const std::string dropped = Folder(kDroppedPrefix, folder.substr(folder.find_last_of('/') + 1));
+    const std::string dropped =
+        Folder(format::kDroppedPrefix, folder.substr(folder.find_last_of('/') + 1));
     const auto drop = [&]() -> Status {  // an earlier attempt may have renamed it already
       if (file_system_->Exists(folder)) {
         ARROW_RETURN_NOT_OK(file_system_->Rename(folder, dropped));
@@ -209,7 +209,7 @@ class Engine::Impl {
   }
 
  private:
-  std::string tables_folder() const { return engine::TablesFolder(options_.data_dir); }
+  std::string tables_folder() const { return format::TablesFolder(options_.data_dir); }
   std::string Folder(std::string_view prefix, const std::string& id) const {
     return tables_folder() + "/" + std::string(prefix) + id;
   }
@@ -224,10 +224,10 @@ class Engine::Impl {
       const std::string& id = unsettled_ids_.back();
       const std::string folder = Folder("", id);
       if (file_system_->Exists(folder)) {
-        ARROW_RETURN_NOT_OK(file_system_->Rename(folder, Folder(kDroppedPrefix, id)));
+        ARROW_RETURN_NOT_OK(file_system_->Rename(folder, Folder(format::kDroppedPrefix, id)));
       }
       ARROW_RETURN_NOT_OK(SyncTables());
-      for (const std::string_view prefix : {kNewPrefix, kDroppedPrefix}) {
+      for (const std::string_view prefix : {format::kNewPrefix, format::kDroppedPrefix}) {
         const std::string left = Folder(prefix, id);
         if (file_system_->Exists(left)) IgnoreError(file_system_->RemoveFolder(left));
       }
@@ -243,11 +243,12 @@ class Engine::Impl {
     for (const io::FolderEntry& entry : folders) {
       const std::string path = tables_folder() + "/" + entry.name;
       if (is_writer && entry.is_folder &&
-          (entry.name.starts_with(kNewPrefix) || entry.name.starts_with(kDroppedPrefix))) {
+          (entry.name.starts_with(format::kNewPrefix) ||
+           entry.name.starts_with(format::kDroppedPrefix))) {
         ARROW_RETURN_NOT_OK(file_system_->RemoveFolder(path));
         continue;
       }
-      const uint64_t id = engine::ParseId(entry.name);
+      const uint64_t id = format::ParseTableFolder(entry.name);
       if (!entry.is_folder || id == 0) continue;
       next_id_ = std::max(next_id_, id + 1);
       const auto kept = open.find(path);
@@ -277,7 +278,7 @@ class Engine::Impl {
     uint64_t newest = 0;
     if (!files.ok()) return newest;
     for (const io::FolderEntry& file : *files) {
-      newest = std::max(newest, table::ParseFileNumber(file.name, table::kManifestEnding));
+      newest = std::max(newest, format::ParseFileNumber(file.name, format::kManifestEnding));
     }
     return newest;
   }
@@ -467,13 +468,13 @@ Result<InspectReport> Engine::Inspect(const std::string& path, bool show_all) {
 
 Result<VerifyReport> Engine::Verify(const std::string& data_dir) {
   io::FileSystem* file_system = io::PosixFileSystem();
-  const std::string tables = engine::TablesFolder(data_dir);
+  const std::string tables = format::TablesFolder(data_dir);
   if (!file_system->Exists(tables)) return NotFound("data folder", data_dir);
   VerifyReport report;
   ARROW_ASSIGN_OR_RAISE(const auto folders, file_system->List(tables));
   for (const io::FolderEntry& entry : folders) {
     const std::string path = tables + "/" + entry.name;
-    if (entry.is_folder && engine::ParseId(entry.name) != 0) {
+    if (entry.is_folder && format::ParseTableFolder(entry.name) != 0) {
       ARROW_RETURN_NOT_OK(table::VerifyTable(file_system, path, &report));
     } else {
       report.orphans.push_back(path);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/data_folder.h"
+#include "format/file_names.h"
 #include "format/inspect.h"
 
 namespace fletching::engine {
@@ -84,9 +85,10 @@ Result<InspectReport> InspectPath(io::FileSystem* file_system, const std::string
     return InspectFile(file_system, at, {.show_all = show_all, .checks_blocks = true});
   }
   if (!std::any_of(entries->begin(), entries->end(), IsOurs)) {
-    const bool holds_tables = std::any_of(
-        entries->begin(), entries->end(),
-        [](const io::FolderEntry& entry) { return entry.is_folder && ParseId(entry.name) != 0; });
+    const bool holds_tables =
+        std::any_of(entries->begin(), entries->end(), [](const io::FolderEntry& entry) {
+          return entry.is_folder && format::ParseTableFolder(entry.name) != 0;
+        });
     return InvalidArgument("folder " + at + " holds no files of Fletching; name a data folder, " +
                            (holds_tables ? "as the one it is in, " : "") +
                            "the folder of a table, or a file");

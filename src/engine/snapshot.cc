@@ -4,6 +4,7 @@
 
 #include "base/ignore_error.h"
 #include "engine/data_folder.h"
+#include "format/file_names.h"
 
 namespace fletching::engine {
 namespace {
@@ -15,14 +16,14 @@ class SnapshotFolder {
   SnapshotFolder(io::FileSystem* file_system, std::string dir)
       : file_system_(*file_system),
         dir_(std::move(dir)),
-        tables_(TablesFolder(dir_)),
+        tables_(format::TablesFolder(dir_)),
         unfinished_(dir_ + "/" + std::string(kUnfinishedTables)) {}
 
   // Errors: kInvalidArgument when there is something in it; kLocked.
   Status Begin() {
     if (file_system_.Exists(dir_)) ARROW_RETURN_NOT_OK(CheckEmpty());
     ARROW_RETURN_NOT_OK(MakeDurableFolder(&file_system_, dir_));
-    ARROW_ASSIGN_OR_RAISE(lock_, file_system_.Lock(LockFile(dir_)));
+    ARROW_ASSIGN_OR_RAISE(lock_, file_system_.Lock(format::LockFile(dir_)));
     ARROW_RETURN_NOT_OK(CheckEmpty());  // another one may have been at work until now
     // Of one that was cut off: we have the lock, so nobody works in it.
     if (file_system_.Exists(unfinished_)) {

@@ -9,6 +9,8 @@
 namespace fletching::format {
 namespace {
 
+constexpr PayloadKind kKind{kManifestMagic, kManifestVersion, "manifest"};
+
 void EncodeSchema(const TableSchema& schema, Encoder* out) {
   out->Put(static_cast<uint32_t>(schema.columns.size()));
   for (const ColumnSchema& column : schema.columns) {
@@ -144,39 +146,14 @@ std::vector<uint8_t> EncodeManifest(const Manifest& manifest) {
   EncodeSegments(manifest.segments, &out);
   const uint32_t version = manifest.HasGenerations() ? 2 : 1;
   if (version >= 2) EncodeGenerations(manifest, &out);
-  const std::vector<uint8_t> payload = out.Take();
-  ManifestHeader header{kManifestMagic, version,           sizeof(ManifestHeader),
-                        payload.size(), Checksum(payload), 0};
-  header.checksum =
-      Checksum({reinterpret_cast<const uint8_t*>(&header), offsetof(ManifestHeader, checksum)});
-  std::vector<uint8_t> file(sizeof(header) + payload.size());
-  StoreAs(file.data(), header);
-  if (!payload.empty()) std::memcpy(file.data() + sizeof(header), payload.data(), payload.size());
-  return file;
+  return PutHeader(kKind, version, out.Take());
 }
 
 Result<Manifest> DecodeManifest(ByteSpan bytes, const std::string& file) {
-  if (bytes.size() < sizeof(ManifestHeader)) return Corruption(file, 0, "shorter than its header");
-  const auto header = LoadAs<ManifestHeader>(bytes.data());
-  if (header.magic != kManifestMagic) return Corruption(file, 0, "not a manifest (wrong magic)");
-  if (header.version > kManifestVersion) {
-    return Unsupported(file + ": manifest version " + std::to_string(header.version) +
-                       " was written by a newer Fletching; this one reads up to " +
-                       std::to_string(kManifestVersion));
-  }
-  if (Checksum(bytes.first(offsetof(ManifestHeader, checksum))) != header.checksum) {
-    return Corruption(file, offsetof(ManifestHeader, checksum), "header checksum differs");
-  }
-  const ByteSpan payload = bytes.subspan(sizeof(ManifestHeader));
-  if (payload.size() != header.payload_bytes) {
-    return Corruption(file, offsetof(ManifestHeader, payload_bytes),
-                      "length differs from the file's");
-  }
-  if (Checksum(payload) != header.payload_checksum) {
-    return Corruption(file, sizeof(ManifestHeader), "payload checksum differs");
-  }
+  uint32_t version = 0;
+  ARROW_ASSIGN_OR_RAISE(const ByteSpan payload, TakeHeader(kKind, bytes, file, &version));
   Manifest manifest;
-  ARROW_RETURN_NOT_OK(DecodePayload(payload, header.version, file, nullptr, &manifest));
+  ARROW_RETURN_NOT_OK(DecodePayload(payload, version, file, nullptr, &manifest));
   return manifest;
 }
 

@@ -25,7 +25,8 @@ inline constexpr uint64_t kManifestMagic = 0x1a0a0d4e414d4c46;  // "FLMAN" CR LF
 // 2 adds generations; tables without them are still written as 1, which older programs read.
 inline constexpr uint32_t kManifestVersion = 2;
 
-struct ManifestHeader {
+// Of a manifest and of a remote root.
+struct PayloadHeader {
   uint64_t magic;
   uint32_t version;
   uint32_t header_bytes;
@@ -33,7 +34,8 @@ struct ManifestHeader {
   uint64_t payload_checksum;
   uint64_t checksum;  // of this struct up to here
 };
-static_assert(sizeof(ManifestHeader) == 40 && offsetof(ManifestHeader, checksum) == 32);
+static_assert(sizeof(PayloadHeader) == 40 && offsetof(PayloadHeader, checksum) == 32);
+using ManifestHeader = PayloadHeader;
 
 struct ManifestSegment {
   uint64_t number = 0;  // names the file

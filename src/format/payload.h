@@ -1,5 +1,5 @@
-// Fields one after the other, little-endian, texts as a u32 length and their bytes: what follows
-// the header of a manifest and of a remote root.
+// Manifests and remote roots: a header, then fields one after the other, little-endian, texts as a
+// u32 length and their bytes.
 #pragma once
 
 #include <cstring>
@@ -9,10 +9,26 @@
 #include <utility>
 #include <vector>
 
+#include "fletching/status.h"
+
 #include "base/bytes.h"
 #include "format/manifest.h"
 
 namespace fletching::format {
+
+// What is checked before a field is read.
+struct PayloadKind {
+  uint64_t magic = 0;
+  uint32_t version_max = 0;
+  std::string_view name;  // "manifest"
+};
+
+// The header and the payload behind it.
+std::vector<uint8_t> PutHeader(const PayloadKind& kind, uint32_t version, ByteSpan payload);
+// -> the payload. `where` is only used in errors. Errors: kCorruption naming it and the offset;
+// kUnsupported for a version newer than ours, saying so.
+Result<ByteSpan> TakeHeader(const PayloadKind& kind, ByteSpan bytes, const std::string& where,
+                            uint32_t* version);
 
 class Encoder {
  public:

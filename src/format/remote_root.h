@@ -7,7 +7,6 @@
 // on; a reader that has one has every table at one moment.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -15,21 +14,14 @@
 #include "fletching/status.h"
 
 #include "base/bytes.h"
+#include "format/manifest.h"
 
 namespace fletching::format {
 
 inline constexpr uint64_t kRemoteRootMagic = 0x1a0a0d544f524c46;  // "FLROT" CR LF 0x1a
 inline constexpr uint32_t kRemoteRootVersion = 1;
 
-struct RemoteRootHeader {
-  uint64_t magic;
-  uint32_t version;
-  uint32_t header_bytes;
-  uint64_t payload_bytes;
-  uint64_t payload_checksum;
-  uint64_t checksum;  // of this struct up to here
-};
-static_assert(sizeof(RemoteRootHeader) == 40 && offsetof(RemoteRootHeader, checksum) == 32);
+using RemoteRootHeader = PayloadHeader;
 
 struct RemoteTable {
   uint64_t id = 0;                    // names the table's folder

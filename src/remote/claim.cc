@@ -1,6 +1,7 @@
 #include "remote/claim.h"
 
 #include "base/clock.h"
+#include "format/file_names.h"
 #include "io/file.h"
 #include "remote/folder_sync.h"
 #include "remote/follower.h"
@@ -12,7 +13,7 @@ namespace fletching::remote {
 Result<ClaimReport> Promote(store::ObjectStore* store, const std::string& data_dir,
                             const store::CallOptions& call) {
   ARROW_RETURN_NOT_OK(PrepareFolder(data_dir, store->url()));
-  ARROW_ASSIGN_OR_RAISE(const auto lock, io::PosixFileSystem()->Lock(data_dir + "/LOCK"));
+  ARROW_ASSIGN_OR_RAISE(const auto lock, io::PosixFileSystem()->Lock(format::LockFile(data_dir)));
   ARROW_ASSIGN_OR_RAISE(const auto found, ReadRoot(store, call));
   if (!found.has_value()) {
     return MakeError(ErrorCode::kNotFound,

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/ignore_error.h"
+#include "format/file_names.h"
 #include "format/segment_layout.h"
 #include "io/file.h"
 #include "io/posix_error.h"
@@ -34,7 +35,7 @@ io::FileSystem* Disk() { return io::PosixFileSystem(); }
 std::string NewFolder(const std::string& data_dir, uint64_t id) {
   const std::string folder = TableFolder(data_dir, id);
   const size_t slash = folder.find_last_of('/');
-  return folder.substr(0, slash + 1) + ".new-" + folder.substr(slash + 1);
+  return folder.substr(0, slash + 1).append(format::kNewPrefix).append(folder.substr(slash + 1));
 }
 
 int64_t DiskBytes(const std::string& path) {
@@ -94,8 +95,9 @@ Result<FolderSync::TableFiles> FolderSync::Look(uint64_t id, const std::string& 
       IgnoreError(Disk()->Remove(path));
       continue;
     }
-    files.manifest_number = std::max(files.manifest_number, NumberOf(entry.name, kManifestEnding));
-    uint64_t number = NumberOf(entry.name, kSegmentEnding);
+    files.manifest_number = std::max(files.manifest_number,
+                                     format::ParseFileNumber(entry.name, format::kManifestEnding));
+    uint64_t number = format::ParseFileNumber(entry.name, format::kSegmentEnding);
     if (number != 0) {
       const auto key = SegmentKeyOf(id, path);
       if (key.ok()) {
@@ -205,13 +207,13 @@ Status FolderSync::ApplyTable(const format::RemoteTable& table, const store::Cal
   files.applied = table;
   if (is_new) {
     ARROW_RETURN_NOT_OK(Disk()->Rename(folder, final_folder));
-    ARROW_RETURN_NOT_OK(Disk()->SyncFolder(data_dir_ + "/tables"));
+    ARROW_RETURN_NOT_OK(Disk()->SyncFolder(format::TablesFolder(data_dir_)));
   }
   return Status::OK();
 }
 
 Status FolderSync::Apply(const format::RemoteRoot& root, const store::CallOptions& call) {
-  ARROW_RETURN_NOT_OK(Disk()->MakeFolder(data_dir_ + "/tables"));
+  ARROW_RETURN_NOT_OK(Disk()->MakeFolder(format::TablesFolder(data_dir_)));
   LookAtUse();
   for (const format::RemoteTable& table : root.tables) {
     ARROW_RETURN_NOT_OK(ApplyTable(table, call));
@@ -225,12 +227,12 @@ Status FolderSync::Apply(const format::RemoteRoot& root, const store::CallOption
     const std::string folder = TableFolder(data_dir_, id);
     const size_t slash = folder.find_last_of('/');
     const std::string dropped =
-        folder.substr(0, slash + 1) + ".dropped-" + folder.substr(slash + 1);
+        folder.substr(0, slash + 1).append(format::kDroppedPrefix).append(folder.substr(slash + 1));
     if (Disk()->Exists(dropped)) ARROW_RETURN_NOT_OK(Disk()->RemoveFolder(dropped));
     ARROW_RETURN_NOT_OK(Disk()->Rename(folder, dropped));
     tables_.erase(id);
   }
-  return Disk()->SyncFolder(data_dir_ + "/tables");
+  return Disk()->SyncFolder(format::TablesFolder(data_dir_));
 }
 
 // Of every table, so that the budget is one for all of them.
@@ -331,11 +333,12 @@ void FolderSync::KeepReserve() const {
 }
 
 void FolderSync::CleanUp() {
-  const auto folders = Disk()->List(data_dir_ + "/tables");
+  const auto folders = Disk()->List(format::TablesFolder(data_dir_));
   if (folders.ok()) {
     for (const io::FolderEntry& entry : *folders) {
-      if (entry.name.starts_with(".dropped-") || entry.name.starts_with(".new-")) {
-        IgnoreError(Disk()->RemoveFolder(data_dir_ + "/tables/" + entry.name));
+      if (entry.name.starts_with(format::kDroppedPrefix) ||
+          entry.name.starts_with(format::kNewPrefix)) {
+        IgnoreError(Disk()->RemoveFolder(format::TablesFolder(data_dir_) + "/" + entry.name));
       }
     }
   }
@@ -349,8 +352,8 @@ void FolderSync::CleanUp() {
     if (!entries.ok()) continue;
     for (const io::FolderEntry& entry : *entries) {
       const std::string path = folder + "/" + entry.name;
-      const bool is_ours = entry.name.ends_with(kManifestEnding) ||
-                           entry.name.ends_with(kSegmentEnding) ||
+      const bool is_ours = entry.name.ends_with(format::kManifestEnding) ||
+                           entry.name.ends_with(format::kSegmentEnding) ||
                            entry.name.ends_with(kPartialEnding);
       if (is_ours && !wanted.contains(path)) IgnoreError(Disk()->Remove(path));
     }

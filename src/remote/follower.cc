@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/ignore_error.h"
+#include "format/file_names.h"
 #include "io/file.h"
 #include "remote/folder_sync.h"
 #include "remote/remote_files.h"
@@ -51,7 +52,7 @@ Status PrepareFolder(const std::string& data_dir, const std::string& url) {
     }
     ARROW_RETURN_NOT_OK(WriteIdentity(data_dir, {url, "", 0}));
   }
-  return Disk()->MakeFolder(data_dir + "/tables");
+  return Disk()->MakeFolder(format::TablesFolder(data_dir));
 }
 
 class Follower::Impl {
@@ -75,7 +76,7 @@ class Follower::Impl {
   }
 
   Status Open() {
-    ARROW_ASSIGN_OR_RAISE(lock_, Disk()->Lock(options_.data_dir + "/LOCK"));
+    ARROW_ASSIGN_OR_RAISE(lock_, Disk()->Lock(format::LockFile(options_.data_dir)));
     if (options_.cache != nullptr) options_.cache->SetWaker([this] { Wake(); });
     thread_ = std::thread([this] { Run(); });
     return Status::OK();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "format/file_names.h"
 #include "format/segment_layout.h"
 #include "io/file.h"
 
@@ -16,29 +17,14 @@ namespace {
 
 io::FileSystem* Disk() { return io::PosixFileSystem(); }
 
-std::string Padded(uint64_t number, size_t width) {
-  const std::string digits = std::to_string(number);
-  return std::string(digits.size() < width ? width - digits.size() : 0, '0') + digits;
-}
-
 }  // namespace
-
-uint64_t NumberOf(const std::string& name, std::string_view ending) {
-  if (name.size() <= ending.size() || !name.ends_with(ending)) return 0;
-  uint64_t number = 0;
-  for (const char digit : name.substr(0, name.size() - ending.size())) {
-    if (digit < '0' || digit > '9') return 0;
-    number = 10 * number + static_cast<uint64_t>(digit - '0');
-  }
-  return number;
-}
 
 std::string SegmentKey(uint64_t table_id, uint64_t footer_checksum, uint64_t file_bytes) {
   std::array<char, 17> hex;
   std::snprintf(hex.data(), hex.size(), "%016llx",
                 static_cast<unsigned long long>(footer_checksum));
-  return "tables/" + Padded(table_id, 8) + "/" + hex.data() + "-" + std::to_string(file_bytes) +
-         ".flseg";
+  return "tables/" + format::TableFolderName(table_id) + "/" + hex.data() + "-" +
+         std::to_string(file_bytes) + ".flseg";
 }
 
 Result<std::string> SegmentKeyOf(uint64_t table_id, const std::string& path) {
@@ -59,10 +45,12 @@ Result<std::string> SegmentKeyOf(uint64_t table_id, const std::string& path) {
 // tables/00000007/8c0f2a6e1b7d9405-1048576.flseg -> 8c0f2a6e1b7d9405-1048576 stands between number
 // and ending; the table's number is its folder's.
 PartialSegment PartialOf(const std::string& path, const std::string& key, uint64_t size_bytes) {
-  const std::string stem = path.substr(0, path.size() - kSegmentEnding.size());
+  const std::string stem = path.substr(0, path.size() - format::kSegmentEnding.size());
   const size_t slash = key.rfind('/');
-  const std::string name = key.substr(slash + 1, key.size() - slash - 1 - kSegmentEnding.size());
-  const uint64_t number = NumberOf(path.substr(path.rfind('/') + 1), kSegmentEnding);
+  const std::string name =
+      key.substr(slash + 1, key.size() - slash - 1 - format::kSegmentEnding.size());
+  const uint64_t number =
+      format::ParseFileNumber(path.substr(path.rfind('/') + 1), format::kSegmentEnding);
   return {stem + "." + name + std::string(kPartialEnding), number, key, size_bytes};
 }
 
@@ -74,17 +62,18 @@ std::optional<PartialSegment> ParsePartial(uint64_t table_id, const std::string&
     return std::nullopt;
   }
   const std::string object = name.substr(dot + 1, name.size() - kPartialEnding.size() - dot - 1);
-  return PartialSegment{
-      folder + "/" + name, NumberOf(name.substr(0, dot + 1), "."),
-      "tables/" + Padded(table_id, 8) + "/" + object + std::string(kSegmentEnding),
-      std::strtoull(name.c_str() + dash + 1, nullptr, 10)};
+  return PartialSegment{folder + "/" + name, format::ParseFileNumber(name.substr(0, dot + 1), "."),
+                        "tables/" + format::TableFolderName(table_id) + "/" + object +
+                            std::string(format::kSegmentEnding),
+                        std::strtoull(name.c_str() + dash + 1, nullptr, 10)};
 }
 
 Result<PartialSegment> FindPartial(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string folder = path.substr(0, slash);
-  const std::string stem = path.substr(slash + 1, path.size() - slash - kSegmentEnding.size());
-  const uint64_t table_id = NumberOf(folder.substr(folder.rfind('/') + 1) + ".", ".");
+  const std::string stem =
+      path.substr(slash + 1, path.size() - slash - format::kSegmentEnding.size());
+  const uint64_t table_id = format::ParseTableFolder(folder.substr(folder.rfind('/') + 1));
   ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(folder));
   for (const io::FolderEntry& entry : entries) {
     if (!entry.name.starts_with(stem)) continue;  // the number and its dot
@@ -95,23 +84,23 @@ Result<PartialSegment> FindPartial(const std::string& path) {
 }
 
 std::string TableFolder(const std::string& data_dir, uint64_t table_id) {
-  return data_dir + "/tables/" + Padded(table_id, 8);
+  return format::TablesFolder(data_dir) + "/" + format::TableFolderName(table_id);
 }
 
 std::string SegmentPath(const std::string& folder, uint64_t number) {
-  return folder + "/" + Padded(number, 20) + ".flseg";
+  return folder + "/" + format::SegmentFileName(number);
 }
 
 std::string ManifestPath(const std::string& folder, uint64_t number) {
-  return folder + "/" + Padded(number, 20) + ".flman";
+  return folder + "/" + format::ManifestFileName(number);
 }
 
 Result<std::vector<uint64_t>> TableIds(const std::string& data_dir) {
   std::vector<uint64_t> ids;
-  if (!Disk()->Exists(data_dir + "/tables")) return ids;
-  ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(data_dir + "/tables"));
+  if (!Disk()->Exists(format::TablesFolder(data_dir))) return ids;
+  ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(format::TablesFolder(data_dir)));
   for (const io::FolderEntry& entry : entries) {
-    const uint64_t id = entry.is_folder ? NumberOf(entry.name + ".", ".") : 0;
+    const uint64_t id = entry.is_folder ? format::ParseTableFolder(entry.name) : 0;
     if (id != 0) ids.push_back(id);
   }
   std::ranges::sort(ids);
@@ -122,7 +111,7 @@ Result<format::Manifest> NewestManifest(const std::string& folder) {
   ARROW_ASSIGN_OR_RAISE(const auto entries, Disk()->List(folder));
   uint64_t newest = 0;
   for (const io::FolderEntry& entry : entries) {
-    newest = std::max(newest, NumberOf(entry.name, kManifestEnding));
+    newest = std::max(newest, format::ParseFileNumber(entry.name, format::kManifestEnding));
   }
   if (newest == 0) return Corruption(folder, 0, "the folder of a table has no manifest");
   const std::string path = ManifestPath(folder, newest);

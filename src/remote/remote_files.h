@@ -25,8 +25,6 @@ struct PartialSegment {
   std::string key;  // of the object
   uint64_t size_bytes = 0;
 };
-inline constexpr std::string_view kSegmentEnding = ".flseg";
-inline constexpr std::string_view kManifestEnding = ".flman";
 inline constexpr std::string_view kPartialEnding = ".flcache";
 // `path`: of the whole segment. `key`: of its object.
 PartialSegment PartialOf(const std::string& path, const std::string& key, uint64_t size_bytes);
@@ -35,8 +33,6 @@ std::optional<PartialSegment> ParsePartial(uint64_t table_id, const std::string&
                                            const std::string& name);
 // Errors: kNotFound when there is none for this segment.
 Result<PartialSegment> FindPartial(const std::string& path);
-// The number of a file of ours, of any length, with this ending; 0 for others.
-uint64_t NumberOf(const std::string& name, std::string_view ending);
 
 std::string TableFolder(const std::string& data_dir, uint64_t table_id);
 std::string SegmentPath(const std::string& folder, uint64_t number);

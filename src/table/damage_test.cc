@@ -7,6 +7,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "format/file_names.h"
 #include "table/test_table.h"
 #include "table/verify.h"
 
@@ -131,19 +132,19 @@ class Damage : public ::testing::Test {
 
 // Bytes of a file that mean something: space that a log reserved does not.
 size_t MeaningfulBytes(const std::string& path, const std::vector<uint8_t>& bytes) {
-  return path.ends_with(kLogEnding) ? LastFrameOf(bytes).end : bytes.size();
+  return path.ends_with(format::kLogEnding) ? LastFrameOf(bytes).end : bytes.size();
 }
 
 TEST_F(Damage, OfOneBitIsFoundAtEveryByte) {
-  const std::vector<std::string> logs = FilesOf(&disk_, TestTable::kFolder, kLogEnding);
+  const std::vector<std::string> logs = FilesOf(&disk_, TestTable::kFolder, format::kLogEnding);
   ASSERT_EQ(logs.size(), 2u);
   const uint64_t last_frame = LastFrameOf(BytesOf(&disk_, logs[1])).begin;
-  ASSERT_EQ(FilesOf(&disk_, TestTable::kFolder, kSegmentEnding).size(), 2u);
+  ASSERT_EQ(FilesOf(&disk_, TestTable::kFolder, format::kSegmentEnding).size(), 2u);
   for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, "")) {
     const std::vector<uint8_t> good = BytesOf(&disk_, path);
     for (size_t at = 0; at < MeaningfulBytes(path, good); ++at) {
       // Of the zeros behind a segment's header every 64th byte speaks for all.
-      if (path.ends_with(kSegmentEnding) && at > 16 && at < 4096 && at % 64 != 0) continue;
+      if (path.ends_with(format::kSegmentEnding) && at > 16 && at < 4096 && at % 64 != 0) continue;
       std::vector<uint8_t> bytes = good;
       bytes[at] ^= static_cast<uint8_t>(1u << (at * 5 % 8));
       Check(path, bytes, path + ", bit of byte " + std::to_string(at),
@@ -155,7 +156,7 @@ TEST_F(Damage, OfOneBitIsFoundAtEveryByte) {
 }
 
 TEST_F(Damage, OfACutIsFoundAtEveryByte) {
-  const std::string newest_log = FilesOf(&disk_, TestTable::kFolder, kLogEnding)[1];
+  const std::string newest_log = FilesOf(&disk_, TestTable::kFolder, format::kLogEnding)[1];
   const uint64_t last_frame = LastFrameOf(BytesOf(&disk_, newest_log)).begin;
   for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, "")) {
     const std::vector<uint8_t> good = BytesOf(&disk_, path);
@@ -171,7 +172,7 @@ TEST_F(Damage, OfACutIsFoundAtEveryByte) {
 }
 
 TEST_F(Damage, OfReservedSpaceHarmsNobody) {
-  for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, kLogEnding)) {
+  for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, format::kLogEnding)) {
     const std::vector<uint8_t> good = BytesOf(&disk_, path);
     const size_t end = LastFrameOf(good).end;
     ASSERT_LT(end, good.size());
@@ -188,7 +189,7 @@ TEST_F(Damage, OfReservedSpaceHarmsNobody) {
 }
 
 TEST_F(Damage, OfAMissingFileIsNamed) {
-  const std::vector<std::string> logs = FilesOf(&disk_, TestTable::kFolder, kLogEnding);
+  const std::vector<std::string> logs = FilesOf(&disk_, TestTable::kFolder, format::kLogEnding);
   for (const std::string& path : FilesOf(&disk_, TestTable::kFolder, "")) {
     if (path == logs[1]) continue;  // nobody knows that there was one
     const std::vector<uint8_t> good = BytesOf(&disk_, path);

@@ -2,6 +2,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "format/file_names.h"
 #include "io/fault_file_system.h"
 #include "table/test_table.h"
 #include "table/verify.h"
@@ -79,7 +80,8 @@ TEST(Generation, ReplacesEverythingAndComesBack) {
   expect_tuesday();
   ASSERT_TRUE(Load(&table, "wednesday", 1, 3).ok());
   EXPECT_EQ(table.ShowAll(), "0 3 | ");
-  EXPECT_EQ(FilesOf(&disk, TestTable::kFolder, kSegmentEnding).size(), 2u);  // monday's are gone
+  EXPECT_EQ(FilesOf(&disk, TestTable::kFolder, format::kSegmentEnding).size(),
+            2u);  // monday's are gone
 }
 
 TEST(Generation, TakesNoOtherWrites) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/checksum.h"
+#include "format/file_names.h"
 #include "format/log_frames.h"
 
 namespace fletching::table {
@@ -43,19 +44,14 @@ Status VisitRecords(ByteSpan payload, const std::string& path, uint64_t offset,
 
 }  // namespace
 
-std::string LogFileName(uint64_t log_number) {
-  char name[32];
-  std::snprintf(name, sizeof(name), "%020llu.fllog", static_cast<unsigned long long>(log_number));
-  return name;
-}
-
 Result<std::unique_ptr<LogWriter>> LogWriter::Create(io::FileSystem* file_system,
                                                      const std::string& folder, uint64_t log_number,
                                                      uint64_t previous_log_number,
                                                      uint64_t previous_valid_bytes, uint64_t salt,
                                                      bool durable) {
   std::unique_ptr<LogWriter> log(new LogWriter());
-  ARROW_ASSIGN_OR_RAISE(log->file_, file_system->Create(folder + "/" + LogFileName(log_number)));
+  ARROW_ASSIGN_OR_RAISE(log->file_,
+                        file_system->Create(folder + "/" + format::LogFileName(log_number)));
   LogHeader header{format::kLogMagic,
                    format::kLogVersion,
                    sizeof(LogHeader),
@@ -156,7 +152,7 @@ Result<std::vector<LogLink>> ReadLogChain(io::FileSystem* file_system, const std
     numbers.pop_back();
     if (wanted != 0 && number != wanted) continue;
     LogLink link;
-    const std::string path = folder + "/" + LogFileName(number);
+    const std::string path = folder + "/" + format::LogFileName(number);
     ARROW_ASSIGN_OR_RAISE(link.file, file_system->Map(path));
     const auto header = ReadLogHeader(link.file->bytes(), path);
     if (!header.ok()) {
@@ -174,7 +170,8 @@ Result<std::vector<LogLink>> ReadLogChain(io::FileSystem* file_system, const std
     if (wanted < first_log) break;
   }
   if (!chain.empty() && wanted >= first_log && chain.back().header.log_number != wanted) {
-    return Corruption(folder + "/" + LogFileName(wanted), 0, "a log that holds writes is missing");
+    return Corruption(folder + "/" + format::LogFileName(wanted), 0,
+                      "a log that holds writes is missing");
   }
   std::reverse(chain.begin(), chain.end());
   return chain;

@@ -52,8 +52,6 @@ class LogWriter {
   bool durable_ = true;
 };
 
-std::string LogFileName(uint64_t log_number);
-
 // A log as it was found.
 struct LogImage {
   std::string path;

@@ -11,6 +11,7 @@
 #include "arrow/api.h"
 
 #include "base/checksum.h"
+#include "format/file_names.h"
 #include "table/test_table.h"
 #include "table/verify.h"
 
@@ -77,7 +78,7 @@ void Digest(ByteSpan input) {
   const std::vector<std::shared_ptr<arrow::Array>> columns = {SomeKeys(kind), numbers,
                                                               ArrayOf({"a", {}, "ccc", ""}), last};
   if (!table.Write(columns).ok() || !table.Open().ok()) __builtin_trap();
-  PutBytes(&disk, std::string(TestTable::kFolder) + "/" + LogFileName(1),
+  PutBytes(&disk, std::string(TestTable::kFolder) + "/" + format::LogFileName(1),
            RepairLog(input.empty() ? input : input.subspan(1)));
   VerifyReport report;
   (void)VerifyTable(&disk, TestTable::kFolder, &report);

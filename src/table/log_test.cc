@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "format/file_names.h"
 #include "io/fault_file_system.h"
 #include "io/sim_file_system.h"
 
@@ -40,7 +41,7 @@ Sample MakeSample(uint64_t salt = kSalt) {
     EXPECT_TRUE(log->Append(group).ok());
     sample.frame_ends.push_back(log->valid_bytes());
   }
-  const auto file = disk.Map("/" + LogFileName(4)).ValueOrDie();
+  const auto file = disk.Map("/" + format::LogFileName(4)).ValueOrDie();
   const ByteSpan frames = file->bytes().first(log->valid_bytes());
   sample.bytes.assign(frames.begin(), frames.end());
   sample.file_bytes = file->bytes().size();
@@ -94,7 +95,7 @@ TEST(Log, GoesOnWhenNoSpaceCanBeReserved) {
     EXPECT_TRUE(log->Append({Record(commit, payload)}).ok());
   }
   EXPECT_TRUE(fault.fired());
-  const auto file = disk.Map("/" + LogFileName(4)).ValueOrDie();
+  const auto file = disk.Map("/" + format::LogFileName(4)).ValueOrDie();
   EXPECT_EQ(file->bytes().size(), log->valid_bytes());
   EXPECT_EQ(*Read(file->bytes(), 0), (std::vector<uint64_t>{1, 2, 3}));
 }

@@ -206,22 +206,12 @@ class Table {
   bool is_committing_ = false;           // a group is at it, or its leader about to be
 };
 
-// "00000000000000000007.flseg", "00000000000000000003.flman"
-std::string SegmentFileName(uint64_t number);
-std::string ManifestFileName(uint64_t number);
 // What readers are told of a manifest's generations; none when it has none.
 std::optional<GenerationInfo> GenerationOf(const format::Manifest& manifest);
-// The number of a file of ours with this ending, or 0.
-uint64_t ParseFileNumber(std::string_view name, std::string_view ending);
-
 // A log whose making never finished is left out of the chain, and removed. Lest one be taken for
 // that whose first page the disk did not give us, all of its bytes must be there. numbers: of the
 // logs there are.
 Status CheckLogsLeftOut(io::FileSystem* file_system, const std::string& folder,
                         const std::vector<uint64_t>& numbers, const std::vector<LogLink>& chain);
-
-inline constexpr std::string_view kSegmentEnding = ".flseg";
-inline constexpr std::string_view kManifestEnding = ".flman";
-inline constexpr std::string_view kLogEnding = ".fllog";
 
 }  // namespace fletching::table

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/ignore_error.h"
+#include "format/file_names.h"
 #include "segment/physical.h"
 #include "table/pending_write.h"
 #include "table/read.h"
@@ -51,7 +52,7 @@ Status Table::RotateLog() {
   if (!log.ok()) {
     // It may be there all the same, now or after a power loss, and says where the log before it
     // ends. So that one is not appended to again: the next attempt makes a newer one that counts.
-    IgnoreError(context_.file_system->Remove(folder_ + "/" + LogFileName(number)));
+    IgnoreError(context_.file_system->Remove(folder_ + "/" + format::LogFileName(number)));
     LeaveLog();
     return log.status();
   }

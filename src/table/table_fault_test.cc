@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "format/file_names.h"
 #include "io/fault_file_system.h"
 #include "table/test_table.h"
 #include "table/verify.h"
@@ -95,7 +96,7 @@ TEST_F(TableFault, OpensAfterALargeWriteThatTheLogMayHold) {
   ASSERT_TRUE(WriteOne(-1, 1).ok());
   disk_.SetPlan({.at = 1,
                  .kinds = {IoCall::kSync},
-                 .path_contains = kLogEnding.data(),
+                 .path_contains = format::kLogEnding.data(),
                  .effect = FaultEffect::kFailAfter});
   EXPECT_FALSE(WriteLarge(0).ok());
   EXPECT_EQ(table_.ShowAll(), "-1 1 | ");
@@ -154,7 +155,8 @@ TEST_F(TableFault, DropsNothingThatCannotBeReadAtOpening) {
   ASSERT_TRUE(WriteOne(2, 2).ok());
   ASSERT_TRUE(WriteLarge(10).ok());
   const std::string all = table_.ShowAll();
-  for (const std::string_view ending : {kLogEnding, kManifestEnding, kSegmentEnding}) {
+  for (const std::string_view ending :
+       {format::kLogEnding, format::kManifestEnding, format::kSegmentEnding}) {
     disk_.SetPlan({.at = 1,
                    .kinds = {IoCall::kMap},
                    .path_contains = std::string(ending),

@@ -4,6 +4,7 @@
 
 #include "base/ignore_error.h"
 #include "base/thread_priority.h"
+#include "format/file_names.h"
 #include "table/table.h"
 
 namespace fletching::table {
@@ -54,7 +55,7 @@ Status Table::ReplaceManifest(format::Manifest next, const std::vector<uint64_t>
   const format::Manifest old = std::exchange(manifest_, std::move(next));
   RemoveFile(ManifestPath(old.number));
   for (uint64_t log = old.log_number; log < manifest_.log_number; ++log) {
-    RemoveFile(folder_ + "/" + LogFileName(log));
+    RemoveFile(folder_ + "/" + format::LogFileName(log));
   }
   return Status::OK();
 }
@@ -89,7 +90,7 @@ format::Manifest Table::ManifestFor(const std::vector<Source>& newest_first) con
 }
 
 std::string Table::ManifestPath(uint64_t number) const {
-  return folder_ + "/" + ManifestFileName(number);
+  return folder_ + "/" + format::ManifestFileName(number);
 }
 
 Status Table::SyncFolder() const {

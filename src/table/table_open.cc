@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/metric_names.h"
+#include "format/file_names.h"
 #include "segment/segment_reader.h"
 #include "table/table.h"
 
@@ -13,16 +14,11 @@ namespace {
 // A RowPrefix, at least two bytes of row, and padding.
 constexpr uint64_t kLogRowBytesMin = 24;
 
-std::string NumberedName(uint64_t number, std::string_view ending) {
-  std::string digits = std::to_string(number);
-  return std::string(20 - digits.size(), '0') + digits + std::string(ending);
-}
-
 std::vector<uint64_t> NumbersOf(const std::vector<io::FolderEntry>& files,
                                 std::string_view ending) {
   std::vector<uint64_t> numbers;
   for (const io::FolderEntry& file : files) {
-    if (const uint64_t number = ParseFileNumber(file.name, ending); number != 0) {
+    if (const uint64_t number = format::ParseFileNumber(file.name, ending); number != 0) {
       numbers.push_back(number);
     }
   }
@@ -60,24 +56,12 @@ Status CheckFits(const TableState& state, const segment::SegmentReader& reader) 
 
 }  // namespace
 
-std::string SegmentFileName(uint64_t number) { return NumberedName(number, kSegmentEnding); }
-std::string ManifestFileName(uint64_t number) { return NumberedName(number, kManifestEnding); }
-
-uint64_t ParseFileNumber(std::string_view name, std::string_view ending) {
-  if (name.size() != 20 + ending.size() || !name.ends_with(ending)) return 0;
-  uint64_t number = 0;
-  for (const char digit : name.substr(0, 20)) {
-    if (digit < '0' || digit > '9') return 0;
-    number = number * 10 + static_cast<uint64_t>(digit - '0');
-  }
-  return number;
-}
-
 Status CheckLogsLeftOut(io::FileSystem* file_system, const std::string& folder,
                         const std::vector<uint64_t>& numbers, const std::vector<LogLink>& chain) {
   for (const uint64_t number : numbers) {
     if (!chain.empty() && number <= chain.back().header.log_number) continue;
-    ARROW_ASSIGN_OR_RAISE(const auto file, file_system->Map(folder + "/" + LogFileName(number)));
+    ARROW_ASSIGN_OR_RAISE(const auto file,
+                          file_system->Map(folder + "/" + format::LogFileName(number)));
     ARROW_RETURN_NOT_OK(ReadThrough(*file));
   }
   return Status::OK();
@@ -87,7 +71,7 @@ Table::Table(const TableContext& context, std::string folder, bool is_writer)
     : context_(context), folder_(std::move(folder)), is_writer_(is_writer) {}
 
 std::string Table::SegmentPath(uint64_t number) const {
-  return folder_ + "/" + SegmentFileName(number);
+  return folder_ + "/" + format::SegmentFileName(number);
 }
 
 Status Table::Create(const TableContext& context, const std::string& folder,
@@ -134,11 +118,12 @@ Status Table::Recover() {
                             GenerationOf(manifest_), manifest_.partition_count);
   last_commit_ = manifest_.commit;
   uint64_t next = manifest_.next_segment;
-  for (const uint64_t number : NumbersOf(files, kSegmentEnding)) next = std::max(next, number + 1);
+  for (const uint64_t number : NumbersOf(files, format::kSegmentEnding))
+    next = std::max(next, number + 1);
   next_segment_ = next;
   ARROW_ASSIGN_OR_RAISE(sources_, OpenSegments(manifest_.segments, *state_));
   PushMemtable(0);
-  std::set<std::string> known{ManifestFileName(manifest_.number)};
+  std::set<std::string> known{format::ManifestFileName(manifest_.number)};
   ARROW_RETURN_NOT_OK(ReplayLogs(files, &known));
   if (is_writer_) ARROW_RETURN_NOT_OK(RemoveOrphans(files, std::move(known)));
   needs_maintenance_ = true;
@@ -147,9 +132,9 @@ Status Table::Recover() {
 }
 
 Status Table::LoadManifest(const std::vector<io::FolderEntry>& files) {
-  const std::vector<uint64_t> numbers = NumbersOf(files, kManifestEnding);
+  const std::vector<uint64_t> numbers = NumbersOf(files, format::kManifestEnding);
   if (numbers.empty()) return Corruption(folder_, 0, "the folder of a table has no manifest");
-  const std::string path = folder_ + "/" + ManifestFileName(numbers.back());
+  const std::string path = folder_ + "/" + format::ManifestFileName(numbers.back());
   ARROW_ASSIGN_OR_RAISE(const auto file, context_.file_system->Map(path));
   auto decoded = format::DecodeManifest(file->bytes(), path);
   ARROW_RETURN_NOT_OK(file->CheckRead());
@@ -194,14 +179,14 @@ Result<std::vector<Source>> Table::OpenSegments(
 }
 
 Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std::string>* known) {
-  const std::vector<uint64_t> numbers = NumbersOf(files, kLogEnding);
+  const std::vector<uint64_t> numbers = NumbersOf(files, format::kLogEnding);
   last_log_number_ = std::max(numbers.empty() ? 0 : numbers.back(), manifest_.log_number - 1);
   ARROW_ASSIGN_OR_RAISE(const std::vector<LogLink> chain,
                         ReadLogChain(context_.file_system, folder_, numbers, manifest_.log_number));
   ARROW_RETURN_NOT_OK(CheckLogsLeftOut(context_.file_system, folder_, numbers, chain));
   for (const LogLink& link : chain) {
     const std::string& path = link.file->path();
-    known->insert(LogFileName(link.header.log_number));
+    known->insert(format::LogFileName(link.header.log_number));
     const auto image =
         ReadLog(link.file->bytes(), path, link.must_be_valid_bytes,
                 [&](const format::RecordHeader& header, ByteSpan payload, uint64_t offset) {
@@ -250,17 +235,17 @@ Status Table::ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
 Status Table::RemoveOrphans(const std::vector<io::FolderEntry>& files,
                             std::set<std::string> known) {
   for (const Source& source : sources_) {
-    if (source.segment != nullptr) known.insert(SegmentFileName(source.number));
+    if (source.segment != nullptr) known.insert(format::SegmentFileName(source.number));
   }
   if (manifest_.previous.has_value()) {
     for (const format::ManifestSegment& segment : manifest_.previous->segments) {
-      known.insert(SegmentFileName(segment.number));
+      known.insert(format::SegmentFileName(segment.number));
     }
   }
   for (const io::FolderEntry& file : files) {
-    const bool is_ours = file.name.ends_with(kSegmentEnding) ||
-                         file.name.ends_with(kManifestEnding) || file.name.ends_with(kLogEnding) ||
-                         file.name.ends_with(".tmp");
+    const bool is_ours = file.name.ends_with(format::kSegmentEnding) ||
+                         file.name.ends_with(format::kManifestEnding) ||
+                         file.name.ends_with(format::kLogEnding) || file.name.ends_with(".tmp");
     if (!is_ours || file.is_folder || known.contains(file.name)) continue;
     ARROW_RETURN_NOT_OK(context_.file_system->Remove(folder_ + "/" + file.name));
   }

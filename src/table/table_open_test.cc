@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/checksum.h"
+#include "format/file_names.h"
 #include "table/log.h"
 #include "table/test_table.h"
 
@@ -41,7 +42,7 @@ Status OpenWithSegmentOf(const TableSchema& other, const TableSchema& own) {
   io::SimFileSystem other_disk;
   MakeTable(&disk, own);
   MakeTable(&other_disk, other);
-  const std::string path = std::string(TestTable::kFolder) + "/" + SegmentFileName(1);
+  const std::string path = std::string(TestTable::kFolder) + "/" + format::SegmentFileName(1);
   PutBytes(&disk, path, BytesOf(&other_disk, path));
   TestTable table(&disk, own);
   return table.opened();
@@ -76,7 +77,7 @@ TEST(TableOpen, RefusesASegmentThatIsNotOfItsSchema) {
 
 TEST(TableOpen, RefusesASegmentOfATableLikeIt) {
   const TableSchema schema = Schema(arrow::int64(), arrow::int32());
-  const std::string name = "/" + SegmentFileName(1);
+  const std::string name = "/" + format::SegmentFileName(1);
   io::SimFileSystem disk;
   MakeTable(&disk, schema);
   TestTable table(&disk, schema);
@@ -141,7 +142,7 @@ TEST(TableOpen, CountsTheRowsOfALogItself) {
     TestTable table(&disk, schema);
     ASSERT_TRUE(table.Write({ArrayOf(arrow::int64(), ids), ArrayOf(arrow::int32(), ids)}).ok());
   }
-  const std::string path = std::string(TestTable::kFolder) + "/" + LogFileName(1);
+  const std::string path = std::string(TestTable::kFolder) + "/" + format::LogFileName(1);
   std::vector<uint8_t> log = BytesOf(&disk, path);
   const size_t frame_at = sizeof(format::LogHeader);
   const size_t record_at = frame_at + sizeof(format::FrameHeader);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/ignore_error.h"
+#include "format/file_names.h"
 #include "segment/segment_reader.h"
 #include "table/merge_write.h"
 #include "table/table.h"
@@ -50,7 +51,7 @@ class SnapshotWriter {
                                                      : Seal(*source, &manifest));
       ARROW_RETURN_NOT_OK(Progress(0));
     }
-    const std::string path = folder_ + "/" + ManifestFileName(manifest.number);
+    const std::string path = folder_ + "/" + format::ManifestFileName(manifest.number);
     ARROW_RETURN_NOT_OK(Write(path, EncodeManifest(manifest)));
     ARROW_RETURN_NOT_OK(disk().SyncFolder(folder_));
     ++report_.table_count;
@@ -59,7 +60,9 @@ class SnapshotWriter {
 
  private:
   io::FileSystem& disk() const { return *context_.file_system; }
-  std::string SegmentPath(uint64_t number) const { return folder_ + "/" + SegmentFileName(number); }
+  std::string SegmentPath(uint64_t number) const {
+    return folder_ + "/" + format::SegmentFileName(number);
+  }
 
   Status Progress(int64_t bytes) const {
     return request_.on_progress ? request_.on_progress(bytes) : Status::OK();

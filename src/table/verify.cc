@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "format/file_names.h"
 #include "format/manifest.h"
 #include "segment/segment_reader.h"
 #include "table/log.h"
@@ -24,17 +25,17 @@ class Verifier {
       return Status::OK();
     }
     for (const format::ManifestSegment& segment : manifest->segments) {
-      named_.insert(SegmentFileName(segment.number));
+      named_.insert(format::SegmentFileName(segment.number));
     }
     if (manifest->previous.has_value()) {
       for (const format::ManifestSegment& segment : manifest->previous->segments) {
-        named_.insert(SegmentFileName(segment.number));
+        named_.insert(format::SegmentFileName(segment.number));
       }
     }
     CheckLogs(manifest->log_number);
     for (const io::FolderEntry& file : files_) {
       if (named_.contains(file.name)) {
-        if (file.name.ends_with(kSegmentEnding)) CheckSegment(file.name);
+        if (file.name.ends_with(format::kSegmentEnding)) CheckSegment(file.name);
       } else {
         report_.orphans.push_back(Path(file.name));
       }
@@ -60,7 +61,8 @@ class Verifier {
   Result<format::Manifest> FindManifest() {
     std::string newest;
     for (const io::FolderEntry& file : files_) {
-      if (ParseFileNumber(file.name, kManifestEnding) != 0) newest = std::max(newest, file.name);
+      if (format::ParseFileNumber(file.name, format::kManifestEnding) != 0)
+        newest = std::max(newest, file.name);
     }
     if (newest.empty()) return Corruption(folder_, 0, "the folder of a table has no manifest");
     named_.insert(newest);
@@ -75,7 +77,7 @@ class Verifier {
   void CheckLogs(uint64_t first_log) {
     std::vector<uint64_t> numbers;
     for (const io::FolderEntry& file : files_) {
-      if (const uint64_t log = ParseFileNumber(file.name, kLogEnding); log != 0) {
+      if (const uint64_t log = format::ParseFileNumber(file.name, format::kLogEnding); log != 0) {
         numbers.push_back(log);
       }
     }
@@ -85,13 +87,13 @@ class Verifier {
     const auto visit = [&](const format::RecordHeader& header, ByteSpan payload, uint64_t) {
       if (header.kind == static_cast<uint32_t>(format::RecordKind::kSegments)) {
         for (size_t at = 0; at + 8 <= payload.size(); at += 8) {
-          named_.insert(SegmentFileName(LoadAs<uint64_t>(payload.data() + at)));
+          named_.insert(format::SegmentFileName(LoadAs<uint64_t>(payload.data() + at)));
         }
       }
       return Status::OK();
     };
     for (const LogLink& link : *chain) {
-      named_.insert(LogFileName(link.header.log_number));
+      named_.insert(format::LogFileName(link.header.log_number));
       Count(link.file->bytes().size());
       const Status checked =
           ReadLog(link.file->bytes(), link.file->path(), link.must_be_valid_bytes, visit).status();
@@ -136,7 +138,8 @@ std::string NameInManifest(io::FileSystem* file_system, const std::string& folde
   if (!files.ok()) return own_name;
   std::string newest;
   for (const io::FolderEntry& file : *files) {
-    if (ParseFileNumber(file.name, kManifestEnding) != 0) newest = std::max(newest, file.name);
+    if (format::ParseFileNumber(file.name, format::kManifestEnding) != 0)
+      newest = std::max(newest, file.name);
   }
   const std::string path = folder + "/" + newest;
   const auto file = file_system->Map(path);

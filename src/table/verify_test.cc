@@ -4,6 +4,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include "format/file_names.h"
 #include "table/test_table.h"
 
 namespace fletching::table {
@@ -33,7 +34,7 @@ TEST(Verify, TakesALogThatWasNeverFinishedForAnOrphan) {
   WriteOne(table, 1);
   ASSERT_TRUE(table->Flush().ok());
   WriteOne(table, 2);
-  PutBytes(&disk, std::string(TestTable::kFolder) + "/" + LogFileName(9), {1, 2, 3});
+  PutBytes(&disk, std::string(TestTable::kFolder) + "/" + format::LogFileName(9), {1, 2, 3});
   const VerifyReport report = Verify(&disk);
   EXPECT_TRUE(report.damage.empty()) << report.damage[0];
   EXPECT_EQ(report.orphans.size(), 1u);
@@ -48,7 +49,7 @@ TEST(Verify, FindsTheEndOfALogCutOffThatALaterLogContinues) {
   WriteOne(table, 1);
   ASSERT_TRUE(table.Open().ok());
   WriteOne(table, 2);
-  const std::vector<std::string> logs = FilesOf(&disk, TestTable::kFolder, kLogEnding);
+  const std::vector<std::string> logs = FilesOf(&disk, TestTable::kFolder, format::kLogEnding);
   ASSERT_EQ(logs.size(), 2u);
   std::vector<uint8_t> bytes = BytesOf(&disk, logs[0]);
   bytes.back() ^= 1;
@@ -68,7 +69,7 @@ TEST(Verify, FindsAMissingLog) {
     WriteOne(table, id);
     ASSERT_TRUE(table.Open().ok());
   }
-  ASSERT_TRUE(disk.Remove(FilesOf(&disk, TestTable::kFolder, kLogEnding)[1]).ok());
+  ASSERT_TRUE(disk.Remove(FilesOf(&disk, TestTable::kFolder, format::kLogEnding)[1]).ok());
   EXPECT_EQ(Verify(&disk).damage.size(), 1u);
   EXPECT_FALSE(table.Open().ok());
 }

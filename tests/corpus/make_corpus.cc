@@ -11,6 +11,7 @@
 #include <arrow/api.h>
 
 #include "base/check.h"
+#include "format/file_names.h"
 #include "format/log_layout.h"
 #include "format/manifest.h"
 #include "io/sim_file_system.h"
@@ -43,11 +44,11 @@ void PutTable(io::FileSystem* disk, const std::string& name, int kind) {
   for (const std::string& path : table::FilesOf(disk, folder, "")) {
     const std::vector<uint8_t> bytes = table::BytesOf(disk, path);
     const std::string seed = name + "_" + std::to_string(++number);
-    if (path.ends_with(table::kSegmentEnding)) {
+    if (path.ends_with(format::kSegmentEnding)) {
       Put("segment_reader", seed, segment::CompactSegment(bytes));
-    } else if (path.ends_with(table::kManifestEnding)) {
+    } else if (path.ends_with(format::kManifestEnding)) {
       Put("manifest", seed, ByteSpan(bytes).subspan(sizeof(format::ManifestHeader)));
-    } else if (path.ends_with(table::kLogEnding) && kind >= 0) {
+    } else if (path.ends_with(format::kLogEnding) && kind >= 0) {
       std::vector<uint8_t> input{static_cast<uint8_t>(kind)};
       input.insert(input.end(), bytes.begin() + sizeof(format::LogHeader), bytes.end());
       if (input.size() > 1) Put("log", seed, input);
