@@ -49,8 +49,8 @@ SEEN = {
     "--insecure": "test_keys.py::test_a_word_opens_them_and_is_warned_of",
     "--tls-cert": "test_tls.py::test_old_versions_and_plain_text_are_refused",
     "--tls-key": "test_tls.py::test_files_that_do_not_fit_keep_it_from_starting",
-    "--shutdown-notice": "test_shutdown.py::test_readiness_fails_while_requests_are_still_served",
-    "--shutdown-grace": "test_settings.py::test_the_time_to_finish",
+    "--shutdown-notice": "test_settings.py::test_the_time_to_end",
+    "--shutdown-grace": "test_settings.py::test_the_time_to_end",
     "--remote": "test_remote.py::test_a_replica_with_an_empty_disk_serves_and_follows",
     "--remote-endpoint": "test_settings.py::test_where_the_remote_is",
     "--remote-region": "test_settings.py::test_where_the_remote_is",
@@ -170,12 +170,13 @@ def test_the_time_between_requests(make_server):
         assert data.startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_time_to_finish(make_server):
+@pytest.mark.parametrize("flag", ["--shutdown-notice", "--shutdown-grace"])
+def test_the_time_to_end(make_server, flag):
     """Of two servers with a request that never ends, the one with less time is gone first."""
+    (other,) = {"--shutdown-notice", "--shutdown-grace"} - {flag}
     servers, held = [], []
-    for grace in ("100ms", "3s"):
-        flags = ("--shutdown-notice", "0ms", "--shutdown-grace", grace)
-        server = make_server(*flags, folder=grace)
+    for time_left in ("100ms", "2s"):
+        server = make_server(flag, time_left, other, "0ms", folder=time_left)
         sock = server.socket()
         sock.sendall(b"PUT /api/v1/table/t/write HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{")
         until(lambda s=server: inflight(s) > 1, "the request")
