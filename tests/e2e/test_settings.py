@@ -109,7 +109,7 @@ TABLES = {
     "event_time": "test_table_settings.py::test_settings_of_tables",
     "columns": "test_table_settings.py::test_settings_of_tables",
     "columns.dtype": "test_table_settings.py::test_settings_of_tables",
-    "columns.nullable": "test_table_settings.py::test_settings_of_tables",
+    "columns.nullable": "test_table_settings.py::test_settings_that_these_rows_do_not_fit",
     "columns.strict": "test_table_settings.py::test_settings_of_tables",
 }
 
