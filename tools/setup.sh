@@ -21,13 +21,14 @@ packages=(
   libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libpugixml-dev libspdlog-dev libssl-dev
   liburing-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev
 )
+test_packages=(redis-server prometheus mmdebstrap libfaketime)
 requirements=requirements-build.txt
 venv=.venv
 case "$level" in
   build) ;;
-  dev) requirements=requirements-dev.txt; packages+=(redis-server prometheus mmdebstrap) ;;
-  fuzz) requirements=requirements-dev.txt; packages+=(redis-server prometheus mmdebstrap clang-16 libclang-rt-16-dev) ;;
-  bench) requirements=requirements-dev.txt; packages+=(redis-server prometheus mmdebstrap nginx-light) ;;
+  dev) requirements=requirements-dev.txt; packages+=("${test_packages[@]}") ;;
+  fuzz) requirements=requirements-dev.txt; packages+=("${test_packages[@]}" clang-16 libclang-rt-16-dev) ;;
+  bench) requirements=requirements-dev.txt; packages+=("${test_packages[@]}" nginx-light) ;;
   murr019) requirements=requirements-murr019.txt; venv=.venv-murr019 ;;
   torch) requirements=requirements-torch.txt; venv=.venv-torch ;;
   *) echo "setup: do not know '$level'; see the top of tools/setup.sh" >&2; exit 2 ;;

@@ -69,16 +69,18 @@ class Answer:
 
 
 class Server:
-    """One running fletchingd."""
+    """One running fletchingd; `bare`: with these flags and no others."""
 
-    def __init__(self, folder: Path, *flags: str, env: dict[str, str] | None = None):
+    def __init__(
+        self, folder: Path, *flags: str, env: dict[str, str] | None = None, bare: bool = False
+    ):
         self.folder = folder
         self.log_path = folder.parent / f"{folder.name}.log"
         base = {k: v for k, v in os.environ.items() if not k.startswith("FLETCHING")}
-        command = [daemon_path(), "--data-dir", folder]
-        command += [] if "--http" in flags else ["--http", "127.0.0.1:0"]
-        command += [] if "--flight" in flags else ["--flight", "127.0.0.1:0"]
-        command += flags
+        own = {"--data-dir": folder, "--http": "127.0.0.1:0", "--flight": "127.0.0.1:0"}
+        command = [daemon_path(), *flags]
+        for flag, value in own.items():
+            command += [] if bare or flag in flags else [flag, value]
         self.log = self.log_path.open("ab")
         self.process = subprocess.Popen(
             [str(part) for part in command],
@@ -187,8 +189,10 @@ def make_server(tmp_path):
     """Starts servers; the same `folder` twice is a restart."""
     started: list[Server] = []
 
-    def make(*flags: str, folder: str = "data", env: dict[str, str] | None = None) -> Server:
-        server = Server(tmp_path / folder, *flags, env=env)
+    def make(
+        *flags: str, folder: str = "data", env: dict[str, str] | None = None, bare: bool = False
+    ) -> Server:
+        server = Server(tmp_path / folder, *flags, env=env, bare=bare)
         started.append(server)
         return server
 

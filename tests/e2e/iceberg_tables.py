@@ -26,7 +26,7 @@ from pyiceberg.table.update import (
     SetSnapshotRefUpdate,
 )
 from pyiceberg.typedef import Record
-from s3_gateway import BUCKET, REGION, Gateway
+from s3_gateway import BUCKET, Gateway
 
 PATH_ID, POSITION_ID = 2147483546, 2147483545  # reserved by the specification
 SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float32())])
@@ -57,7 +57,7 @@ class Warehouse:
             warehouse = f"file://{folder}/warehouse"
         else:
             warehouse = f"s3://{BUCKET}/{uuid.uuid4().hex}"
-            self.properties |= {"s3.endpoint": gateway.endpoint, "s3.region": REGION}
+            self.properties |= {"s3.endpoint": gateway.endpoint, "s3.region": gateway.region}
         self.properties["warehouse"] = warehouse
         files = {"py-io-impl": f"{Files.__module__}.{Files.__name__}"}
         files["tests.folder"] = str(gateway.folder if gateway else "")

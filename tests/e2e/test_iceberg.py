@@ -6,7 +6,7 @@ import threading
 import pyarrow as pa
 import pytest
 from pull_node import until
-from s3_gateway import s3_server
+from s3_gateway import BUCKET, Gateway, s3_server
 
 pytest.importorskip(
     "pyiceberg.catalog.sql", reason="pyiceberg is not here: pip install -r requirements-dev.txt"
@@ -81,6 +81,23 @@ def test_a_table_may_be_named_by_its_metadata_file_or_by_a_catalog(warehouse, fo
     here.start()
     here.follow(table)
     assert here.scores("a", "b") == [1, 2]
+
+
+def test_its_place_and_region(follow, tmp_path):
+    """The environment names others; the gateway refuses signatures for another region."""
+    gateway = Gateway(tmp_path / "buckets", region="eu-west-1")
+    try:
+        gateway.arrow().create_dir(BUCKET)
+        warehouse = Warehouse(tmp_path, gateway)
+        table = warehouse.create()
+        table.append(rows({"a": 1}))
+        elsewhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_REGION": "us-east-1"}
+        place = {"endpoint": gateway.endpoint, "region": "eu-west-1"}
+        here = follow(warehouse, table, place, env=elsewhere)
+        here.follow(table)
+        assert here.scores("a") == [1]
+    finally:
+        gateway.stop()
 
 
 def test_position_deletes_are_honoured(warehouse, follow):

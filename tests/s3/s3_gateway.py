@@ -37,8 +37,9 @@ def free_port() -> int:
 class Gateway:
     """One running versitygw. `stop` and `start` are a restart on the same port and folder."""
 
-    def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None):
+    def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None, region: str = REGION):
         self.folder = folder
+        self.region = region
         self.log_path = folder.parent / f"{folder.name}.log"
         self.port = free_port()
         self.scheme = "https" if tls else "http"
@@ -57,13 +58,14 @@ class Gateway:
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_REGION": REGION,
+            "AWS_REGION": self.region,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
     def start(self) -> None:
         command = [gateway_path(), "--port", f"127.0.0.1:{self.port}", "--keep-alive", "--quiet"]
+        command += ["--region", self.region]
         command += [*self.tls_flags, "posix", *self.metadata_flags(), str(self.folder)]
         secrets = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
         with self.log_path.open("ab") as log:
@@ -103,7 +105,7 @@ class Gateway:
         return pyarrow.fs.S3FileSystem(
             access_key=ACCESS_KEY,
             secret_key=SECRET_KEY,
-            region=REGION,
+            region=self.region,
             endpoint_override=self.endpoint,
             allow_bucket_creation=True,
         )
