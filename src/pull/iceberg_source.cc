@@ -13,6 +13,7 @@
 
 #include "ingest/sources.h"
 #include "pull/helper_process.h"
+#include "pull/source.h"
 
 namespace fletching::pull {
 namespace {
@@ -50,7 +51,9 @@ std::string QuotedMap(const Map& map) {
 std::string Question(const SourceSpec& spec, const char* action, const std::string& more) {
   std::map<std::string, std::string> properties;
   if (!spec.region.empty()) properties["s3.region"] = spec.region;
-  if (!spec.endpoint.empty()) properties["s3.endpoint"] = spec.endpoint;
+  if (const std::string endpoint = EndpointOf(spec); !endpoint.empty()) {
+    properties["s3.endpoint"] = endpoint;
+  }
   return R"({"action":)" + Quoted(action) + R"(,"metadata":)" + Quoted(spec.path) + R"(,"table":)" +
          Quoted(spec.table) + R"(,"catalog":)" + QuotedMap(spec.catalog) + R"(,"properties":)" +
          QuotedMap(properties) + more + "}";

@@ -1,6 +1,7 @@
 #include "pull/source.h"
 
 #include <atomic>
+#include <cstdlib>
 #include <utility>
 
 #include <arrow/filesystem/filesystem.h>
@@ -33,11 +34,11 @@ Result<Source> OpenS3(const SourceSpec& spec) {
   arrow::fs::S3Options options = arrow::fs::S3Options::Defaults();
   if (!spec.region.empty()) options.region = spec.region;
   if (options.region.empty()) options.region = "us-east-1";
-  if (!spec.endpoint.empty()) {
-    const size_t scheme = spec.endpoint.find("://");
-    if (scheme != std::string::npos) options.scheme = spec.endpoint.substr(0, scheme);
-    options.endpoint_override = WithoutSlashes(
-        scheme == std::string::npos ? spec.endpoint : spec.endpoint.substr(scheme + 3));
+  if (const std::string endpoint = EndpointOf(spec); !endpoint.empty()) {
+    const size_t scheme = endpoint.find("://");
+    if (scheme != std::string::npos) options.scheme = endpoint.substr(0, scheme);
+    options.endpoint_override =
+        WithoutSlashes(scheme == std::string::npos ? endpoint : endpoint.substr(scheme + 3));
   }
   options.connect_timeout = kConnectSeconds;
   options.request_timeout = kRequestSeconds;
@@ -51,6 +52,15 @@ Result<Source> OpenS3(const SourceSpec& spec) {
 }
 
 }  // namespace
+
+std::string EndpointOf(const SourceSpec& spec) {
+  if (!spec.endpoint.empty()) return spec.endpoint;
+  for (const char* variable : {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && *value != 0) return value;
+  }
+  return "";
+}
 
 Result<Source> OpenSource(const SourceSpec& spec) {
   if (spec.kind == SourceSpec::Kind::kS3) return OpenS3(spec);

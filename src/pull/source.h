@@ -25,6 +25,9 @@ struct Source {
 // them. Retries with growing pauses. Errors: kInvalidArgument.
 Result<Source> OpenSource(const SourceSpec& spec);
 
+// Of S3: the spec's, else AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL; empty = Amazon's.
+std::string EndpointOf(const SourceSpec& spec);
+
 // Call once before the process ends, when no Source is left: Amazon's library wants to be ended.
 void CloseSources();
 

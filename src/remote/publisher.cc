@@ -144,8 +144,14 @@ class Publisher::Impl {
   PublisherStatus status() const {
     const std::lock_guard lock(mutex_);
     PublisherStatus status = status_;
-    if (dirty_since_.has_value()) status.lag_ms = std::max<int64_t>(MillisSince(*dirty_since_), 1);
+    const auto& since = publishing_since_.has_value() ? publishing_since_ : dirty_since_;
+    if (since.has_value()) status.lag_ms = std::max<int64_t>(MillisSince(*since), 1);
     return status;
+  }
+
+  void NoteCommit() {
+    const std::lock_guard lock(mutex_);
+    if (!dirty_since_.has_value()) dirty_since_ = steady_clock::now();
   }
 
  private:
@@ -170,11 +176,19 @@ class Publisher::Impl {
 
   void Publish() {
     const auto start = steady_clock::now();
-    if (has_published_ && SignatureOf(engine_->ListTables()) == signature_) return;
+    {
+      // What comes from here on is for the next time.
+      const std::lock_guard lock(mutex_);
+      const auto since = std::exchange(dirty_since_, std::nullopt);
+      if (!publishing_since_.has_value()) publishing_since_ = since;
+    }
+    const bool is_changed = !has_published_ || SignatureOf(engine_->ListTables()) != signature_;
     {
       const std::lock_guard lock(mutex_);
-      if (!dirty_since_.has_value()) dirty_since_ = start;
+      if (!is_changed) publishing_since_.reset();
+      if (is_changed && !publishing_since_.has_value()) publishing_since_ = start;
     }
+    if (!is_changed) return;
     RemoteEvent event;
     const Status status = PublishOnce(&event);
     event.millis = MillisSince(start);
@@ -187,8 +201,7 @@ class Publisher::Impl {
         status_.is_ours = false;
         status_.problem = Superseded(store_->url()).message();
       }
-      // Changes that came while this was under way have begun after it did.
-      if (status.ok()) dirty_since_.reset();
+      if (status.ok()) publishing_since_.reset();
       event.is_error = !status.ok();
       event.text = status_.problem;
     }
@@ -306,6 +319,8 @@ class Publisher::Impl {
   bool is_stopping_ = false;
   bool is_last_done_ = false;
   Versions published_;
+  // Of the oldest change that is being uploaded, or was and failed; and of the oldest after those.
+  std::optional<steady_clock::time_point> publishing_since_;
   std::optional<steady_clock::time_point> dirty_since_;
   PublisherStatus status_;
   std::thread thread_;
@@ -321,6 +336,7 @@ Result<std::unique_ptr<Publisher>> Publisher::Start(Engine* engine, store::Objec
   return std::unique_ptr<Publisher>(new Publisher(std::move(impl)));
 }
 
+void Publisher::NoteCommit() { impl_->NoteCommit(); }
 Status Publisher::WaitFor(const std::string& table, uint64_t version, int64_t timeout_ms) {
   return impl_->WaitFor(table, version, timeout_ms);
 }

@@ -42,6 +42,8 @@ class Publisher {
   // Publishes what there is once more, for at most five seconds.
   ~Publisher();
 
+  // To be told after every commit: the lag counts from it.
+  void NoteCommit();
   // OK when a root has this version of the table. Errors: kUnavailable when it does not come about
   // in time (the write is durable here, and will be there later); kLocked.
   Status WaitFor(const std::string& table, uint64_t version, int64_t timeout_ms);

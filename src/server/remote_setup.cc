@@ -32,7 +32,9 @@ class Gate final : public WriteGate {
   }
   Status AfterCommit(std::string_view table, uint64_t version) override {
     remote::Publisher* publisher = publisher_.load();
-    if (publisher == nullptr || config_.acknowledge == Acknowledge::kLocal) return Status::OK();
+    if (publisher == nullptr) return Status::OK();
+    publisher->NoteCommit();
+    if (config_.acknowledge == Acknowledge::kLocal) return Status::OK();
     return publisher->WaitFor(std::string(table), version, config_.acknowledge_ms_max);
   }
   void Join(remote::Publisher* publisher) { publisher_.store(publisher); }

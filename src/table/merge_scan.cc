@@ -77,14 +77,17 @@ Status MergeScan::DropShadowed(const KeyBatch& keys, std::vector<uint64_t>* hash
 
 Status MergeScan::DropLosers(MergeChunk* chunk) {
   const RowFilter filter(state_, *chunk->source, now_us_);
+  const bool by_event_time = state_.event_time_index >= 0;
   std::vector<bool> keep(chunk->keys.size());
   for (size_t i = 0; i < keep.size(); ++i) {
     const bool is_tombstone = (chunk->bodies[i][0] & segment::kTombstoneBit) != 0;
-    // An expired deletion has nothing left to hide: what it beats is older and expired as well.
-    keep[i] = (keep_tombstones_ || !is_tombstone) && !filter.IsExpired(chunk->bodies[i]);
+    const bool is_expired = filter.IsExpired(chunk->bodies[i]);
+    // What an event beats is an older event, and expired as well. What a commit beats may have a
+    // later time, when the clock was set back in between: it stays hidden, as by a tombstone.
+    keep[i] = by_event_time ? (keep_tombstones_ || !is_tombstone) && !is_expired
+                            : keep_tombstones_ || (!is_tombstone && !is_expired);
   }
   const auto own = static_cast<size_t>(chunk->source - sources_.data());
-  const bool by_event_time = state_.event_time_index >= 0;
   if (sources_.size() > 1 && (own > 0 || by_event_time)) {
     const KeyBatch keys = JoinKeys(chunk->keys, segment::KeyWidth(state_.schema));
     std::vector<uint64_t> hashes(keep.size());

@@ -207,7 +207,6 @@ def test_rows_written_while_it_is_behind_are_there_until_they_are_old(make_serve
     assert values(server, "k0") == [None]
 
 
-@pytest.mark.xfail(strict=True, reason="a flush drops expired rows that hide others by commit")
 @pytest.mark.parametrize("how", ["write", "delete"])
 def test_what_expired_does_not_bring_back_what_it_replaced(make_server, clock, how):
     """Its time is older than that of what it replaced: the clock was behind when it came."""

@@ -57,6 +57,8 @@ SEEN = {
     "--remote-role": "test_remote.py::test_a_replica_with_an_empty_disk_serves_and_follows",
     "--remote-acknowledge": "test_settings.py::test_how_long_a_write_waits_for_the_remote",
     "--remote-acknowledge-time": "test_settings.py::test_how_long_a_write_waits_for_the_remote",
+    "--remote-cache": "test_cache.py::test_the_budget_holds_and_answers_are_right",
+    "--remote-lazy": "test_cache.py::test_a_lazy_replica_fetches_the_rows_that_are_read",
     "--remote-publish-interval": "test_settings.py::test_intervals_of_writer_and_replica",
     "--remote-poll-interval": "test_settings.py::test_intervals_of_writer_and_replica",
     "--remote-keep-deleted": "test_remote.py::test_what_nothing_names_any_more_is_removed_later",
@@ -306,7 +308,6 @@ def test_intervals_of_writer_and_replica(make_server, tmp_path):
     assert len(events(rare, "published")) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the lag begins when the publisher looks, not at the write")
 def test_the_upload_lag_counts_from_the_write(make_server, tmp_path):
     server = make_server(
         *("--remote", f"file://{tmp_path}/remote", "--remote-publish-interval", "1h")
