@@ -1,9 +1,11 @@
 #include "fletching/engine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include <arrow/record_batch.h>
@@ -185,7 +187,18 @@ class Engine::Impl {
     for (const auto& [name, entry] : catalog_.Pin()->entries) {
       if (entry.table != nullptr) open[entry.folder] = entry;
     }
-    return LoadTables(false, open);
+    const Status loaded = LoadTables(false, open);
+    for (auto& [folder, entry] : open) {
+      if (!IsCurrent(entry.table->name(), entry)) LetGoLast(std::move(entry.table));
+    }
+    return loaded;
+  }
+
+  // As Pinned::LetGoLast.
+  static void LetGoLast(std::shared_ptr<Table> table) {
+    for (int i = 0; i < 100 && table.use_count() > 1; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
   }
 
   Result<SnapshotReport> Snapshot(const SnapshotRequest& request) const {
@@ -256,7 +269,8 @@ class Engine::Impl {
         next->entries[kept->second.table->name()] = kept->second;
         continue;
       }
-      auto table = OpenTable(path, is_writer);
+      const Table* before = kept == open.end() ? nullptr : kept->second.table.get();
+      auto table = OpenTable(path, is_writer, before);
       if (!table.ok() && kept != open.end()) {
         // What was served before stays; it is tried again with the next refresh.
         next->entries[kept->second.table->name()] = kept->second;
@@ -284,10 +298,11 @@ class Engine::Impl {
   }
 
   // A writer beside us may replace files between our look at the manifest and at what it names.
-  Result<std::shared_ptr<Table>> OpenTable(const std::string& path, bool is_writer) {
+  Result<std::shared_ptr<Table>> OpenTable(const std::string& path, bool is_writer,
+                                           const Table* before) {
     constexpr int kTries = 5;
     for (int i = 1;; ++i) {
-      auto table = Table::Open(context_, path, is_writer);
+      auto table = Table::Open(context_, path, is_writer, before);
       if (table.ok() || is_writer || i == kTries) return table;
     }
   }

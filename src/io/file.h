@@ -78,6 +78,10 @@ class MappedFile {
   // For whoever finds out by its contents that the file was cut short.
   void MarkFailed() const { has_failed_.store(true, std::memory_order_relaxed); }
 
+  // Maps what is in the page cache now, or can be read, so that no reader meets a fault. Best
+  // effort.
+  virtual void Populate() const {}
+
   // A partial file is a cache of one that lies elsewhere: what is not here yet may not be looked at
   // in bytes(). Ranges begin and end at multiples of kPieceBytes, or at the end of the file.
   static constexpr uint64_t kPieceBytes = 4096;

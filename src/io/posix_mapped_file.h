@@ -18,6 +18,7 @@ class PosixMappedFile : public MappedFile {
 
   ByteSpan bytes() const override { return {start_, bytes_}; }
   const std::string& path() const override { return path_; }
+  void Populate() const override;
 
  protected:
   struct Mapping {

@@ -1,8 +1,10 @@
 #include "segment/segment_reader.h"
 
 #include <algorithm>
+#include <unistd.h>
 
 #include "base/checksum.h"
+#include "base/ignore_error.h"
 #include "segment/gather.h"
 
 namespace fletching::segment {
@@ -12,6 +14,7 @@ using format::ColumnEntry;
 using format::Encoding;
 
 constexpr uint64_t kScanAheadBytes = uint64_t{8} << 20;
+constexpr uint64_t kWarmPart = 8;  // of the machine's memory
 
 }  // namespace
 
@@ -60,6 +63,14 @@ Status SegmentReader::VerifyRange(uint64_t offset, uint64_t bytes) const {
 }
 
 Status SegmentReader::VerifyAll() const { return VerifyRange(0, footer_.blocks_offset); }
+
+void SegmentReader::WarmUp() const {
+  static const auto memory_bytes =
+      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  if (is_partial_ || file_bytes() > memory_bytes / kWarmPart) return;
+  file_->Populate();
+  IgnoreError(VerifyAll());
+}
 
 Status SegmentReader::GatherSparse(const ColumnEntry& entry, const LayoutColumn& column,
                                    const RowSelection& rows, ColumnOutput* output) const {

@@ -54,6 +54,12 @@ class SegmentReader {
   // Checks every block now. Errors: kCorruption, naming the first bad block.
   Status VerifyAll() const;
 
+  // Maps and checks all blocks, lest the first readers do: of a segment that was just written and
+  // is about to be shown. Does nothing for partial files, and for those that would push too much
+  // else out of memory. Damage is met again, and told, by whoever reads it. Cost: a pass over the
+  // file.
+  void WarmUp() const;
+
   // Whether everything read so far came from the file: to be asked once all values are copied, and
   // whatever errors there were, for this one explains them. Errors: kUnavailable naming the file,
   // and from then on always.

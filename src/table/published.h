@@ -6,7 +6,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <thread>
 #include <utility>
 
 namespace fletching::table {
@@ -19,6 +21,8 @@ class Published {
   void Unref() const {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
+  // Whether others than the caller hold it.
+  bool IsShared() const { return references_.load(std::memory_order_acquire) > 1; }
 
  private:
   mutable std::atomic<int64_t> references_{1};
@@ -59,6 +63,15 @@ class Pinned {
   const T* operator->() const { return object_; }
   const T& operator*() const { return *object_; }
   explicit operator bool() const { return object_ != nullptr; }
+
+  // Lets go of an object that is not current any more, once nobody else holds it: unmapping large
+  // files takes milliseconds, which are no reader's. Waits a tenth of a second at most.
+  void LetGoLast() {
+    for (int i = 0; i < 100 && object_ != nullptr && object_->IsShared(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    *this = Pinned();
+  }
 
  private:
   const T* object_ = nullptr;

@@ -48,6 +48,7 @@ class Table::SegmentBatchWriter {
     std::vector<Source> sources;
     for (const uint64_t number : numbers_) {
       ARROW_ASSIGN_OR_RAISE(Source source, table_->OpenSegment(number, *state_));
+      source.segment->WarmUp();
       source.newest_time_us = table_->Now();
       sources.push_back(std::move(source));
     }

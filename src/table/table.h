@@ -61,8 +61,10 @@ class Table {
   static Status Create(const TableContext& context, const std::string& folder,
                        const std::string& name, const TableSchema& schema);
   // is_writer: files that belong to nothing are removed and writes are possible.
+  // before: the same table as it was opened earlier, or null. Its segments are taken over, and
+  // those that are new are warmed up.
   static Result<std::shared_ptr<Table>> Open(const TableContext& context, const std::string& folder,
-                                             bool is_writer);
+                                             bool is_writer, const Table* before = nullptr);
 
   Result<ReadResult> Read(const ReadRequest& request) const {
     return ReadAt(*PinVersion(), request);
@@ -109,16 +111,18 @@ class Table {
   Table(const TableContext& context, std::string folder, bool is_writer);
 
   // table_open.cc
-  Status Recover();
+  Status Recover(const Table* before);
   void MakeCounters();
   Status LoadManifest(const std::vector<io::FolderEntry>& files);
+  // -> newest first. before: see Open.
   Result<std::vector<Source>> OpenSegments(const std::vector<format::ManifestSegment>& segments,
-                                           const TableState& state) const;  // newest first
+                                           const TableState& state, const Table* before) const;
   Status ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std::string>* known);
   Status ReplayRecord(const format::RecordHeader& header, ByteSpan payload, const std::string& path,
                       uint64_t offset);
   Status RemoveOrphans(const std::vector<io::FolderEntry>& files, std::set<std::string> known);
   Result<Source> OpenSegment(uint64_t number, const TableState& state) const;
+  Result<Source> TakeOver(const Table& before, uint64_t number, const TableState& state) const;
 
   // table_write.cc
   Status CheckIsWriter() const;

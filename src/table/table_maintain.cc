@@ -44,6 +44,7 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
     return opened.status();
   }
   Source source = *std::move(opened);
+  source.segment->WarmUp();
   source.commit = run.front().commit;
   for (const Source& old : run) {
     source.newest_time_us = std::max(source.newest_time_us, old.newest_time_us);

@@ -92,9 +92,9 @@ Status Table::Create(const TableContext& context, const std::string& folder,
 }
 
 Result<std::shared_ptr<Table>> Table::Open(const TableContext& context, const std::string& folder,
-                                           bool is_writer) {
+                                           bool is_writer, const Table* before) {
   std::shared_ptr<Table> table(new Table(context, folder, is_writer));
-  ARROW_RETURN_NOT_OK(table->Recover());
+  ARROW_RETURN_NOT_OK(table->Recover(before));
   table->MakeCounters();
   return table;
 }
@@ -109,7 +109,7 @@ void Table::MakeCounters() {
   counters_.maintenance_failures = metrics->Get(metric::kMaintenanceFailures, {name_});
 }
 
-Status Table::Recover() {
+Status Table::Recover(const Table* before) {
   ARROW_ASSIGN_OR_RAISE(const auto files, context_.file_system->List(folder_));
   ARROW_RETURN_NOT_OK(LoadManifest(files));
   name_ = manifest_.table_name;
@@ -121,7 +121,7 @@ Status Table::Recover() {
   for (const uint64_t number : NumbersOf(files, format::kSegmentEnding))
     next = std::max(next, number + 1);
   next_segment_ = next;
-  ARROW_ASSIGN_OR_RAISE(sources_, OpenSegments(manifest_.segments, *state_));
+  ARROW_ASSIGN_OR_RAISE(sources_, OpenSegments(manifest_.segments, *state_, before));
   PushMemtable(0);
   std::set<std::string> known{format::ManifestFileName(manifest_.number)};
   ARROW_RETURN_NOT_OK(ReplayLogs(files, &known));
@@ -158,11 +158,31 @@ Result<Source> Table::OpenSegment(uint64_t number, const TableState& state) cons
   return source;
 }
 
+// A segment that was open before stays open, and what was verified of it stays so.
+Result<Source> Table::TakeOver(const Table& before, uint64_t number,
+                               const TableState& state) const {
+  const auto version = before.PinVersion();
+  for (const Source& known : version->sources) {
+    if (known.segment == nullptr || known.number != number) continue;
+    if (!known.segment->CheckIntact().ok()) break;  // the file may be whole again
+    ARROW_RETURN_NOT_OK(CheckFits(state, *known.segment));
+    Source source;
+    source.segment = known.segment;
+    source.number = number;
+    return source;
+  }
+  ARROW_ASSIGN_OR_RAISE(Source source, OpenSegment(number, state));
+  source.segment->WarmUp();
+  return source;
+}
+
 Result<std::vector<Source>> Table::OpenSegments(
-    const std::vector<format::ManifestSegment>& segments, const TableState& state) const {
+    const std::vector<format::ManifestSegment>& segments, const TableState& state,
+    const Table* before) const {
   std::vector<Source> newest_first;
   for (const format::ManifestSegment& entry : segments) {
-    auto source = OpenSegment(entry.number, state);
+    auto source = before == nullptr ? OpenSegment(entry.number, state)
+                                    : TakeOver(*before, entry.number, state);
     if (!source.ok() && CodeOf(source.status()) == ErrorCode::kNotFound) {
       return Corruption(SegmentPath(entry.number), 0, "a segment the manifest names is missing");
     }

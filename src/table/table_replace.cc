@@ -224,7 +224,8 @@ Status Table::RollBack() {
   ARROW_RETURN_NOT_OK(FlushWhile(&commit_lock, true, nullptr));
   const format::ManifestGeneration back = *manifest_.previous;
   const auto state = TableState::Make(back.schema, state_->hash_seed, state_->next_column_id);
-  ARROW_ASSIGN_OR_RAISE(std::vector<Source> sources, OpenSegments(back.segments, *state));
+  ARROW_ASSIGN_OR_RAISE(std::vector<Source> sources, OpenSegments(back.segments, *state, nullptr));
+  for (const Source& source : sources) source.segment->WarmUp();
   format::Manifest next = ManifestFor(sources);
   next.previous = WhatThereIs(manifest_);
   next.generation = back.name;
@@ -249,6 +250,7 @@ Status Table::SwitchTo(const std::shared_ptr<const TableState>& state,
   next.next_column_id = state->next_column_id;
   next.commit = last_commit_ + 1;
   const std::set<uint64_t> before = SegmentsOf(manifest_);
+  Pinned<Version> old = PinVersion();
   ARROW_RETURN_NOT_OK(ReplaceManifest(std::move(next), fresh_segments));
 
   last_commit_ = manifest_.commit;
@@ -263,6 +265,7 @@ Status Table::SwitchTo(const std::shared_ptr<const TableState>& state,
   for (const uint64_t number : before) {
     if (!after.contains(number)) RemoveFile(SegmentPath(number));
   }
+  old.LetGoLast();
   return Status::OK();
 }
 
