@@ -15,7 +15,7 @@
 //   kDeadline        not done in time; the text has the last trouble
 //   kUnavailable     credentials refused, wrong region, clock skew, an answer that makes no sense
 //   kCancelled, kStorageFull, kTooLarge, kInvalidArgument
-// Threads: all methods, any thread; no thread is started. Not across a fork.
+// Threads: all methods, any thread; GetToFile starts two of its own. Not across a fork.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,9 @@ struct ObjectStoreOptions {
   std::optional<bool> path_style = {};
   std::string ca_file = {};  // certificates to trust instead of the system's
 
-  int32_t connections_max = 16;      // of one call
-  uint64_t part_bytes = 8ULL << 20;  // piece of a large object; one per connection is in memory
+  int32_t connections_max = 16;  // of one call
+  // Piece of a large object; one per connection, and some that are being written, are in memory.
+  uint64_t part_bytes = 8ULL << 20;
   int32_t connect_timeout_ms = 5'000;
   int32_t stall_timeout_ms = 20'000;  // without a byte in either direction
   int64_t deadline_ms = 60'000;       // see CallOptions

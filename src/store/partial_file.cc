@@ -134,14 +134,22 @@ uint64_t PartialFile::ChunkBytes(uint64_t index) const {
   return std::min(chunk_bytes_, size_bytes_ - index * chunk_bytes_);
 }
 
+bool PartialFile::HasChunk(uint64_t index) const {
+  const std::lock_guard lock(mutex_);
+  return has_chunk_[index];
+}
+
 Status PartialFile::WriteChunk(uint64_t index, ByteSpan bytes) {
   FLETCHING_CHECK(index < chunk_count() && bytes.size() == ChunkBytes(index));
   ARROW_RETURN_NOT_OK(WriteFullyAt(part_, part_path_, index * chunk_bytes_, bytes));
+  (void)::sync_file_range(part_, static_cast<off_t>(index * chunk_bytes_),
+                          static_cast<off_t>(bytes.size()), SYNC_FILE_RANGE_WRITE);
+  char line[64];
+  const int length =
+      std::snprintf(line, sizeof(line), "%llu %016llx\n", static_cast<unsigned long long>(index),
+                    static_cast<unsigned long long>(Checksum(bytes)));
+  const std::lock_guard lock(mutex_);
   if (chunk_count() > 1) {
-    char line[64];
-    const int length =
-        std::snprintf(line, sizeof(line), "%llu %016llx\n", static_cast<unsigned long long>(index),
-                      static_cast<unsigned long long>(Checksum(bytes)));
     const std::string_view text(line, static_cast<size_t>(length));
     ARROW_RETURN_NOT_OK(WriteFully(state_, state_path_, AsBytes(text)));
   }

@@ -5,11 +5,13 @@
 //
 // Nothing is synced on the way: who goes on reads the chunks that the state names and keeps those
 // whose checksum holds, so neither kill -9 nor a power loss brings a wrong byte into PATH.
-// Threads: one at a time; another process or object that opens the same path gets kLocked.
+// Threads: HasChunk and WriteChunk, any, of different chunks; else one at a time. Another process
+// or object that opens the same path gets kLocked.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -28,9 +30,9 @@ class PartialFile {
   ~PartialFile();
 
   uint64_t chunk_count() const { return has_chunk_.size(); }
-  bool HasChunk(uint64_t index) const { return has_chunk_[index]; }
+  bool HasChunk(uint64_t index) const;
   uint64_t ChunkBytes(uint64_t index) const;
-  // `bytes` is the whole chunk.
+  // `bytes` is the whole chunk. The disk is asked to begin with it, so that Finish waits for less.
   Status WriteChunk(uint64_t index, ByteSpan bytes);
   // Gives the file its name; all chunks must be there. `sync`: durable on return.
   Status Finish(bool sync);
@@ -48,6 +50,7 @@ class PartialFile {
   const uint64_t chunk_bytes_;
   int part_ = -1;
   int state_ = -1;
+  mutable std::mutex mutex_;
   std::vector<bool> has_chunk_;
 };
 

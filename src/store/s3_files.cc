@@ -8,6 +8,7 @@
 
 #include "base/ignore_error.h"
 #include "io/posix_error.h"
+#include "store/chunk_writer.h"
 #include "store/partial_file.h"
 #include "store/posix_io.h"
 #include "store/s3_answer.h"
@@ -40,6 +41,7 @@ Result<ObjectInfo> S3Store::GetToFile(const std::string& key, const std::string&
   const uint64_t chunk_bytes = client_->options().part_bytes;
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<PartialFile> file,
                         PartialFile::Open(path, info.size_bytes, chunk_bytes, info.etag));
+  ChunkWriter writer(file.get());
   uint64_t next = 0;
   const auto next_task = [&]() -> Result<std::unique_ptr<HttpTask>> {
     while (next < file->chunk_count() && file->HasChunk(next)) ++next;
@@ -52,9 +54,10 @@ Result<ObjectInfo> S3Store::GetToFile(const std::string& key, const std::string&
                    .object_bytes = info.size_bytes};
     return std::make_unique<RangeTask>(
         client_.get(), std::move(goal),
-        [&file, index](RangeTask* task) { return file->WriteChunk(index, task->bytes()); });
+        [&writer, index](RangeTask* task) { return writer.Add(index, std::move(task->bytes())); });
   };
   ARROW_RETURN_NOT_OK(client_->Run("read", key, next_task, client_->LimitsOfMany(options.call)));
+  ARROW_RETURN_NOT_OK(writer.Finish());
   ARROW_RETURN_NOT_OK(file->Finish(options.sync));
   return info;
 }
