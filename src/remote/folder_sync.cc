@@ -315,7 +315,7 @@ Result<bool> FolderSync::Balance(const store::CallOptions& call) {
   // What was changed is shown, whatever came after it.
   bool is_changed = false;
   for (auto& [id, files] : tables_) {
-    if (!files.is_manifest_old) continue;
+    if (!files.is_manifest_old || !files.IsShown()) continue;
     ARROW_RETURN_NOT_OK(WriteManifest(&files, TableFolder(data_dir_, id), files.applied));
     is_changed = true;
   }
@@ -336,13 +336,19 @@ void FolderSync::CleanUp() {
   const auto folders = Disk()->List(format::TablesFolder(data_dir_));
   if (folders.ok()) {
     for (const io::FolderEntry& entry : *folders) {
-      if (entry.name.starts_with(format::kDroppedPrefix) ||
-          entry.name.starts_with(format::kNewPrefix)) {
+      const bool is_new = entry.name.starts_with(format::kNewPrefix);
+      // One that is still being fetched is gone on with by the next Apply.
+      if (is_new && tables_.contains(
+                        format::ParseTableFolder(entry.name.substr(format::kNewPrefix.size())))) {
+        continue;
+      }
+      if (is_new || entry.name.starts_with(format::kDroppedPrefix)) {
         IgnoreError(Disk()->RemoveFolder(format::TablesFolder(data_dir_) + "/" + entry.name));
       }
     }
   }
   for (auto& [id, files] : tables_) {
+    if (!files.IsShown()) continue;
     const std::string folder = TableFolder(data_dir_, id);
     const std::set<std::string> named(files.applied.segments.begin(), files.applied.segments.end());
     std::erase_if(files.segments, [&](const auto& entry) { return !named.contains(entry.first); });

@@ -51,6 +51,8 @@ class FolderSync {
     uint64_t next_number = 1;
     uint64_t manifest_number = 0;
     bool is_manifest_old = false;  // segments have changed since
+
+    bool IsShown() const { return !applied.manifest.empty(); }  // else it is being fetched
   };
   struct Candidate {
     uint64_t table_id = 0;

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -14,7 +15,7 @@ from conftest import Server
 from fault_proxy import FaultProxy
 from pull_node import until
 from s3_gateway import BUCKET, own_s3_server, s3_server
-from test_remote import Remote, problems
+from test_remote import Remote, events, problems
 
 __all__ = ["own_s3_server", "s3_server"]
 
@@ -347,6 +348,37 @@ def test_a_full_disk_under_the_cache(s3_remote, tmp_path, seeded):
     finally:
         s3_remote.stop()
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_table_that_is_still_coming_is_not_cleaned_up(tmp_path):
+    remote = Remote(tmp_path, f"file://{tmp_path}/remote", {})
+    try:
+        writer = remote.node("writer", acknowledge="remote")
+        write(writer, "a", 1)
+        lazy = remote.replica("replica", lazy="true")
+        until(lambda: is_ready(lazy), "readiness")
+        lazy.stop()
+        replica = remote.replica("replica", cache="1GiB")  # no segment of a is whole yet
+        until(lambda: events(replica, "followed"), "a root")
+        replica.process.send_signal(signal.SIGSTOP)
+        write(writer, "b", 2)
+        objects = tmp_path / "remote/tables/00000002"
+        before = set(objects.iterdir())
+        write(writer, "b", 3, 1000)
+        (second,) = set(objects.iterdir()) - before
+        second.rename(tmp_path / "aside")
+        replica.process.send_signal(signal.SIGCONT)
+        until(lambda: events(replica, "follow_failed"), "the object to be missed")
+        # Being read, a is fetched whole, and what lies about is cleaned up.
+        check(replica, [1, 2, 3], 1, "a")
+        a = tmp_path / "replica/tables/00000001"
+        until(lambda: any(path.suffix == ".flseg" for path in a.iterdir()), "a to be whole")
+        (tmp_path / "aside").rename(second)
+        until(lambda: replica.get("/api/v1/table/b").status == 200, lambda: str(problems(replica)))
+        check(replica, [0, 999], 3, "b")
+        check(replica, [1000, COUNT - 1], 2, "b")
+    finally:
+        remote.stop()
 
 
 def test_the_cache_is_a_replicas(tmp_path):

@@ -24,13 +24,6 @@ DASHBOARD = json.loads((DEPLOY / "grafana/fletching.json").read_text())
 RULES = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
 METRIC = re.compile(r"\b(?:fletching|process)_[a-z_]+")
 
-# Metrics that no part of the server sets yet. When one is, a test below asks for it to be taken off
-# this list; then its queries have to give data like all others.
-NOT_EXPORTED = {
-    "fletching_cache_hits_total": "there is no remote yet, and so no cache of it",
-    "fletching_cache_misses_total": "there is no remote yet, and so no cache of it",
-}
-
 
 def tool(name: str) -> str:
     path = shutil.which(name)
@@ -50,22 +43,16 @@ def queries() -> dict[str, str]:
     return found
 
 
-def waits_for(text: str) -> set[str]:
-    """Of the metrics in an expression, those that nobody sets yet."""
-    names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in METRIC.findall(text)}
-    return {name for name in names | set(METRIC.findall(text)) if name in NOT_EXPORTED}
-
-
 class Prometheus:
-    """Debian's, on a free port, scraping one address each second."""
+    """Debian's, on a free port, scraping some addresses each second."""
 
-    def __init__(self, folder: Path, target: str):
+    def __init__(self, folder: Path, *targets: str):
         folder.mkdir()
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(DEPLOY / "prometheus/alerts.yml")],
             "scrape_configs": [
-                {"job_name": "fletching", "static_configs": [{"targets": [target]}]}
+                {"job_name": "fletching", "static_configs": [{"targets": [*targets]}]}
             ],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
@@ -103,7 +90,8 @@ class Prometheus:
 
 @pytest.fixture
 def prometheus(make_server, tmp_path):
-    """One that watches `server`, which is busy meanwhile, loads a table and has a remote."""
+    """One that watches `server`, which is busy meanwhile, loads a table and has a remote, and a
+    replica of it with a cache."""
     publish(tmp_path / "source", "2026-11-20", {"a.parquet": pulled_rows({"k": 1.0})})
     config = tmp_path / "config.yaml"
     table = {
@@ -123,6 +111,11 @@ def prometheus(make_server, tmp_path):
             }
         },
     )
+    replica = make_server(
+        *("--metrics", ":0", "--remote", remote, "--remote-role", "replica"),
+        *("--remote-lazy", "true", "--remote-cache", "1GiB"),
+        folder="replica",
+    )
     rows = pa.table({"k": [f"k{n}" for n in range(1000)], "v": list(range(1000))})
     stop = threading.Event()
 
@@ -135,11 +128,12 @@ def prometheus(make_server, tmp_path):
                 )
                 connection.getresponse().read()
                 server.write("t", rows.slice(0, 10))
+                replica.post("/api/v1/table/t/fetch", json.loads(body))
 
     server.write("t", rows)
     thread = threading.Thread(target=be_busy)
     thread.start()
-    watching = Prometheus(tmp_path / "prometheus", server.metrics_address)
+    watching = Prometheus(tmp_path / "prometheus", server.metrics_address, replica.metrics_address)
     watching.server = server
     yield watching
     watching.stop()
@@ -149,19 +143,15 @@ def prometheus(make_server, tmp_path):
 
 def test_every_query_of_the_dashboard_returns_data(prometheus):
     deadline = time.monotonic() + 90
-    wanted = {title: text for title, text in queries().items() if not waits_for(text)}
-    assert len(wanted) > 25
-    empty = dict(wanted)
+    empty = queries()
+    assert len(empty) > 25
     while empty and time.monotonic() < deadline:
         time.sleep(1)
         with contextlib.suppress(OSError):  # it is still starting
             empty = {title: text for title, text in empty.items() if not prometheus.values(text)}
     assert not empty, prometheus.log_path.read_text()[-2000:]
 
-    # What is said to be missing is missing, and the alerts are rules that it takes.
-    for title, text in queries().items():
-        if waits_for(text):
-            assert prometheus.values(text) == [], f"{title} has data: take it off NOT_EXPORTED"
+    # Variables have values, and the alerts are rules that it takes.
     for variable in DASHBOARD["templating"]["list"]:
         if found := re.fullmatch(r"label_values\((\w+), (\w+)\)", variable.get("definition", "")):
             name, label = found.groups()
@@ -174,8 +164,7 @@ def test_every_query_of_the_dashboard_returns_data(prometheus):
     assert firing <= {"FletchingDiskLow", "FletchingDiskFull"}
 
 
-def test_the_list_of_what_nobody_sets_is_true():
-    """A metric whose definition some source uses is exported, whatever set-up it takes."""
+def test_every_definition_is_set_and_described():
     definitions = (ROOT / "src/base/metric_names.h").read_text()
     constants = dict(re.findall(r'> (k\w+) = \{\s*"(\w+)"', definitions))
     assert len(constants) > 20
@@ -183,16 +172,8 @@ def test_the_list_of_what_nobody_sets_is_true():
     code = "".join(p.read_text() for p in (ROOT / "src").rglob("*.cc") if "_test" not in p.name)
     code += "".join(p.read_text() for p in (ROOT / "src/api").rglob("*.h"))
     for constant, name in constants.items():
-        is_set = f"metric::{constant}" in code
-        row = next(line for line in manual.splitlines() if re.match(rf"\| `{name}[{{`]", line))
-        if name in NOT_EXPORTED:
-            assert not is_set, (
-                f"{name} is set: take it off NOT_EXPORTED, and let its query give data"
-            )
-            assert "not exported yet" in row
-        else:
-            assert is_set, f"nobody sets {name}"
-            assert "not exported yet" not in row
+        assert f"metric::{constant}" in code, f"nobody sets {name}"
+        assert any(re.match(rf"\| `{name}[{{`]", line) for line in manual.splitlines()), name
 
 
 def test_every_name_in_dashboard_and_alerts_is_a_metric():
