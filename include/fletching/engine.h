@@ -84,9 +84,9 @@ class Engine {
   // Blocks until done; reads and writes go on.
   Status Compact(std::string_view table);
 
-  // In kReadOnly: shows manifests and tables that have come into the folder since, and lets go of
-  // those that are gone. What another process has only in its log is not looked for. Errors: of a
-  // table whose new files do not open; what it showed before stays, and the next call tries again.
+  // In kReadOnly: shows what has come into the folder since, tables, versions and rows of the log,
+  // and lets go of what is gone. Errors: of a table whose new files do not open; what it showed
+  // before stays, and the next call tries again.
   Status Refresh();
 
   // Writes what is in memory into segments. Durability does not need it.

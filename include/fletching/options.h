@@ -46,6 +46,10 @@ struct EngineOptions {
   // Memory tables are flushed and neighbouring segments merged in the background. Off only in
   // tests, whose every I/O call then comes in the same order in every run.
   bool background_compaction = true;
+  // In kReadOnly: how often to look what another process has written (Engine::Refresh does it
+  // once). 20 ms, so that a write is seen within 100; more where there are so many tables that
+  // looking takes more than 2 ms. 0: only when told.
+  int64_t follow_interval_ms = 20;
   // false: no fsync at all, to measure what durability costs; never a user's choice.
   bool durable = true;
 

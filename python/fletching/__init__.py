@@ -92,8 +92,9 @@ def open(path: str | os.PathLike[str], mode: str = "a") -> Database:
     """Opens the tables in a folder.
 
     mode: "a" reads at once and becomes the folder's one writer at the first write; "w" does so now
-    or raises LockedError naming the process that is; "r" only reads, beside a writer, what was
-    there when it was opened. "a" and "w" make the folder when it is missing.
+    or raises LockedError naming the process that is; "r" only reads, and follows a writer of the
+    same machine: what it commits is seen some 20 ms later. "a" and "w" make the folder when it is
+    missing.
     """
     return Database(path, mode)
 

@@ -18,6 +18,7 @@
 #include "engine/data_folder.h"
 #include "engine/inspect_path.h"
 #include "engine/snapshot.h"
+#include "engine/ticker.h"
 #include "engine/worker.h"
 #include "format/file_names.h"
 #include "io/file.h"
@@ -60,7 +61,12 @@ class Engine::Impl {
     } else if (!file_system_->Exists(tables_folder())) {
       return NotFound("data folder", options_.data_dir);
     }
-    return LoadTables(false);
+    ARROW_RETURN_NOT_OK(LoadTables(false));
+    if (options_.mode == OpenMode::kReadOnly && options_.follow_interval_ms > 0) {
+      follower_ = std::make_unique<engine::Ticker>(options_.follow_interval_ms,
+                                                   [this] { IgnoreError(Refresh()); });
+    }
+    return Status::OK();
   }
 
   // Takes the lock, then looks at the tables again: another writer may have been here before.
@@ -96,9 +102,13 @@ class Engine::Impl {
   }
 
   Status Close() {
+    {
+      const std::lock_guard lock(ddl_mutex_);
+      if (is_closed_) return Status::OK();
+      is_closed_ = true;
+    }
+    if (follower_ != nullptr) follower_->Stop();  // not under the lock, which it may wait for
     const std::lock_guard lock(ddl_mutex_);
-    if (is_closed_) return Status::OK();
-    is_closed_ = true;
     if (worker_ != nullptr) worker_->Stop();
     catalog_.Publish(new Catalog());
     lock_.reset();
@@ -178,7 +188,7 @@ class Engine::Impl {
     return Status::OK();
   }
 
-  // Tables whose manifest is still the newest stay open as they are.
+  // Tables whose manifest is still the newest stay open, and take in what was logged.
   Status Refresh() {
     const std::lock_guard lock(ddl_mutex_);
     if (is_closed_) return InvalidArgument("this engine is closed");
@@ -253,6 +263,7 @@ class Engine::Impl {
     ARROW_ASSIGN_OR_RAISE(const auto folders, file_system_->List(tables_folder()));
     auto next = std::make_unique<Catalog>();
     Status trouble = Status::OK();
+    bool is_changed = false;
     for (const io::FolderEntry& entry : folders) {
       const std::string path = tables_folder() + "/" + entry.name;
       if (is_writer && entry.is_folder &&
@@ -265,10 +276,11 @@ class Engine::Impl {
       if (!entry.is_folder || id == 0) continue;
       next_id_ = std::max(next_id_, id + 1);
       const auto kept = open.find(path);
-      if (kept != open.end() && NewestManifest(path) == kept->second.table->opened_manifest()) {
+      if (kept != open.end() && kept->second.table->Follow()) {
         next->entries[kept->second.table->name()] = kept->second;
         continue;
       }
+      is_changed = true;
       const Table* before = kept == open.end() ? nullptr : kept->second.table.get();
       auto table = OpenTable(path, is_writer, before);
       if (!table.ok() && kept != open.end()) {
@@ -283,18 +295,11 @@ class Engine::Impl {
         next->entries[table::NameInManifest(file_system_, path)] = {nullptr, path, table.status()};
       }
     }
-    catalog_.Publish(next.release());
-    return trouble;
-  }
-
-  uint64_t NewestManifest(const std::string& folder) const {
-    const auto files = file_system_->List(folder);
-    uint64_t newest = 0;
-    if (!files.ok()) return newest;
-    for (const io::FolderEntry& file : *files) {
-      newest = std::max(newest, format::ParseFileNumber(file.name, format::kManifestEnding));
+    // A reader that looks every few milliseconds makes no new catalog each time.
+    if (is_changed || open.empty() || next->entries.size() != open.size()) {
+      catalog_.Publish(next.release());
     }
-    return newest;
+    return trouble;
   }
 
   // A writer beside us may replace files between our look at the manifest and at what it names.
@@ -353,6 +358,7 @@ class Engine::Impl {
   std::atomic<bool> is_writer_{false};
   table::PublishedCell<Catalog> catalog_;
   std::unique_ptr<engine::Worker> worker_;
+  std::unique_ptr<engine::Ticker> follower_;  // in kReadOnly
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

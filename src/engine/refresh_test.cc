@@ -46,7 +46,9 @@ TEST(Refresh, ShowsNewVersionsTablesAndDrops) {
   ASSERT_TRUE(writer->CreateTable("a", Numbers()).ok());
   Write(writer.get(), "a", 1, 10);
   const auto reader =
-      Engine::Open({.data_dir = folder / "data", .mode = OpenMode::kReadOnly}).ValueOrDie();
+      Engine::Open(
+          {.data_dir = folder / "data", .mode = OpenMode::kReadOnly, .follow_interval_ms = 0})
+          .ValueOrDie();
   EXPECT_EQ(ValueOf(*reader, "a", 1), "i10");
   const auto pinned = reader->Scan({.table = "a"}).ValueOrDie();
 

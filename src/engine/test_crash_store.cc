@@ -311,6 +311,7 @@ EngineOptions CrashOptions(io::FileSystem* disk, bool background) {
   options.data_dir = "/data";
   options.file_system = disk;
   options.background_compaction = background;
+  options.follow_interval_ms = 0;
   options.memtable_bytes_max = 1 << 16;
   options.small_write_bytes_max = 800;  // 40 rows are a large write, a few are not
   return options;

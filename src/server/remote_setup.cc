@@ -80,7 +80,10 @@ class RemoteSetup::Impl {
   void Prepare(EngineOptions* options) {
     if (store_ == nullptr) return;
     options->write_gate = &gate_;
-    if (is_replica()) options->mode = OpenMode::kReadOnly;
+    if (is_replica()) {
+      options->mode = OpenMode::kReadOnly;
+      options->follow_interval_ms = 0;  // the follower of the remote tells when
+    }
     options->segment_opener = cache_.get();
   }
 

@@ -115,6 +115,20 @@ Result<LogHeader> ReadLogHeader(ByteSpan bytes, const std::string& path) {
   return header;
 }
 
+Status ReadFrames(ByteSpan bytes, const std::string& path, const RecordVisitor& visit,
+                  LogPosition* position) {
+  FrameHeader frame;
+  while (position->offset_bytes < bytes.size() &&
+         format::IsFrame(bytes, position->offset_bytes, &frame) && frame.salt == position->salt &&
+         frame.frame_number == position->next_frame) {
+    const uint64_t at = position->offset_bytes + sizeof(FrameHeader);
+    ARROW_RETURN_NOT_OK(VisitRecords(bytes.subspan(at, frame.payload_bytes), path, at, visit));
+    position->offset_bytes = at + frame.payload_bytes;
+    ++position->next_frame;
+  }
+  return Status::OK();
+}
+
 Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_be_valid_bytes,
                          const RecordVisitor& visit) {
   LogImage image;
@@ -124,23 +138,17 @@ Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_
     return Corruption(path, bytes.size(), "log is shorter than the next log says");
   }
   if (must_be_valid_bytes != 0) bytes = bytes.first(must_be_valid_bytes);
-  uint64_t at = sizeof(LogHeader);
-  for (uint64_t number = 0; at < bytes.size(); ++number) {
-    FrameHeader frame;
-    if (!format::IsFrame(bytes, at, &frame) || frame.salt != image.header.salt ||
-        frame.frame_number != number) {
-      if (must_be_valid_bytes != 0 ||
-          format::FindLaterFrame(bytes, at + 8, image.header.salt, number) != 0) {
-        return Corruption(path, at, "frame is damaged, and acknowledged writes follow it");
-      }
-      break;  // the torn end of a crash: never acknowledged
-    }
-    at += sizeof(FrameHeader);
-    ARROW_RETURN_NOT_OK(VisitRecords(bytes.subspan(at, frame.payload_bytes), path, at, visit));
-    at += frame.payload_bytes;
+  image.end = {image.header.log_number, image.header.salt, 0, sizeof(LogHeader)};
+  ARROW_RETURN_NOT_OK(ReadFrames(bytes, path, visit, &image.end));
+  image.valid_bytes = image.end.offset_bytes;
+  if (image.valid_bytes < bytes.size() &&
+      (must_be_valid_bytes != 0 ||
+       format::FindLaterFrame(bytes, image.valid_bytes + 8, image.header.salt,
+                              image.end.next_frame) != 0)) {
+    return Corruption(path, image.valid_bytes,
+                      "frame is damaged, and acknowledged writes follow it");
   }
-  image.valid_bytes = at;
-  return image;
+  return image;  // what follows is the torn end of a crash: never acknowledged
 }
 
 Result<std::vector<LogLink>> ReadLogChain(io::FileSystem* file_system, const std::string& folder,

@@ -52,11 +52,20 @@ class LogWriter {
   bool durable_ = true;
 };
 
+// Where a reader of a log has come to.
+struct LogPosition {
+  uint64_t log_number = 0;
+  uint64_t salt = 0;
+  uint64_t next_frame = 0;
+  uint64_t offset_bytes = 0;
+};
+
 // A log as it was found.
 struct LogImage {
   std::string path;
   format::LogHeader header{};
   uint64_t valid_bytes = 0;  // up to the end of the last good frame
+  LogPosition end;           // there
 };
 
 using RecordVisitor =
@@ -68,6 +77,11 @@ using RecordVisitor =
 // Errors: kCorruption when bytes that were acknowledged are damaged; those of `visit`.
 Result<LogImage> ReadLog(ByteSpan bytes, const std::string& path, uint64_t must_be_valid_bytes,
                          const RecordVisitor& visit);
+
+// As ReadLog, from a position on, to the last whole frame of those in order; moves the position
+// there. A frame that is just being written is none yet.
+Status ReadFrames(ByteSpan bytes, const std::string& path, const RecordVisitor& visit,
+                  LogPosition* position);
 
 // Only the header. Errors: kCorruption.
 Result<format::LogHeader> ReadLogHeader(ByteSpan bytes, const std::string& path);

@@ -95,8 +95,10 @@ class Table {
 
   const std::string& name() const { return name_; }
   const std::string& folder() const { return folder_; }
-  // The manifest it was opened with, when this is no writer.
-  uint64_t opened_manifest() const { return opened_manifest_; }
+  // Of a table that is no writer's: takes in what the writer has logged since. False: there is more
+  // than that, or what was taken in did not count in the end, so the table is to be opened anew.
+  // Threads: one at a time; reads go on.
+  bool Follow();
 
  private:
   struct PendingWrite;
@@ -122,6 +124,9 @@ class Table {
                       uint64_t offset);
   Status RemoveOrphans(const std::vector<io::FolderEntry>& files, std::set<std::string> known);
   Result<Source> OpenSegment(uint64_t number, const TableState& state) const;
+  RecordVisitor Replayer(const std::string& path);
+  Result<bool> TryFollow();
+  Status FollowTail();
   Result<Source> TakeOver(const Table& before, uint64_t number, const TableState& state) const;
 
   // table_write.cc
@@ -180,7 +185,8 @@ class Table {
   const std::string folder_;
   const bool is_writer_;
   std::string name_;
-  uint64_t opened_manifest_ = 0;
+  std::shared_ptr<io::MappedFile> tail_;  // of a reader: the newest log
+  LogPosition tail_end_;                  // and how far it was taken in
   Counters counters_;
 
   PublishedCell<Version> current_;

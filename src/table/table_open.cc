@@ -113,7 +113,6 @@ Status Table::Recover(const Table* before) {
   ARROW_ASSIGN_OR_RAISE(const auto files, context_.file_system->List(folder_));
   ARROW_RETURN_NOT_OK(LoadManifest(files));
   name_ = manifest_.table_name;
-  opened_manifest_ = manifest_.number;
   state_ = TableState::Make(manifest_.schema, manifest_.hash_seed, manifest_.next_column_id,
                             GenerationOf(manifest_), manifest_.partition_count);
   last_commit_ = manifest_.commit;
@@ -207,18 +206,22 @@ Status Table::ReplayLogs(const std::vector<io::FolderEntry>& files, std::set<std
   for (const LogLink& link : chain) {
     const std::string& path = link.file->path();
     known->insert(format::LogFileName(link.header.log_number));
-    const auto image =
-        ReadLog(link.file->bytes(), path, link.must_be_valid_bytes,
-                [&](const format::RecordHeader& header, ByteSpan payload, uint64_t offset) {
-                  return ReplayRecord(header, payload, path, offset);
-                });
+    const auto image = ReadLog(link.file->bytes(), path, link.must_be_valid_bytes, Replayer(path));
     // Zeros look like the torn end of a crash, and what is left out now would be gone for good.
     ARROW_RETURN_NOT_OK(link.file->CheckRead());
     ARROW_RETURN_NOT_OK(image.status());
     prior_log_number_ = image->header.log_number;
     prior_log_bytes_ = image->valid_bytes;
+    tail_ = link.file;
+    tail_end_ = image->end;
   }
   return Status::OK();
+}
+
+RecordVisitor Table::Replayer(const std::string& path) {
+  return [this, path](const format::RecordHeader& header, ByteSpan payload, uint64_t offset) {
+    return ReplayRecord(header, payload, path, offset);
+  };
 }
 
 Status Table::ReplayRecord(const format::RecordHeader& header, ByteSpan payload,
