@@ -197,11 +197,12 @@ class Engine::Impl {
     for (const auto& [name, entry] : catalog_.Pin()->entries) {
       if (entry.table != nullptr) open[entry.folder] = entry;
     }
-    const Status loaded = LoadTables(false, open);
+    Status trouble = Status::OK();
+    const Status loaded = LoadTables(false, open, &trouble);
     for (auto& [folder, entry] : open) {
       if (!IsCurrent(entry.table->name(), entry)) LetGoLast(std::move(entry.table));
     }
-    return loaded;
+    return loaded.ok() ? trouble : loaded;
   }
 
   // As Pinned::LetGoLast.
@@ -259,10 +260,12 @@ class Engine::Impl {
     return Status::OK();
   }
 
-  Status LoadTables(bool is_writer, const std::map<std::string, CatalogEntry>& open = {}) {
+  // A table that does not open shows it in its health. trouble: receives what may be over the next
+  // time, if it is given.
+  Status LoadTables(bool is_writer, const std::map<std::string, CatalogEntry>& open = {},
+                    Status* trouble = nullptr) {
     ARROW_ASSIGN_OR_RAISE(const auto folders, file_system_->List(tables_folder()));
     auto next = std::make_unique<Catalog>();
-    Status trouble = Status::OK();
     bool is_changed = false;
     for (const io::FolderEntry& entry : folders) {
       const std::string path = tables_folder() + "/" + entry.name;
@@ -286,20 +289,21 @@ class Engine::Impl {
       if (!table.ok() && kept != open.end()) {
         // What was served before stays; it is tried again with the next refresh.
         next->entries[kept->second.table->name()] = kept->second;
-        trouble = table.status();
+        if (trouble != nullptr) *trouble = table.status();
       } else if (table.ok()) {
         const std::string name = (*table)->name();
         next->entries[name] = {*std::move(table), path, Status::OK()};
       } else {
         // The name is in the manifest; when that is what is damaged, the folder stands for it.
         next->entries[table::NameInManifest(file_system_, path)] = {nullptr, path, table.status()};
+        if (trouble != nullptr && MayHeal(table.status())) *trouble = table.status();
       }
     }
     // A reader that looks every few milliseconds makes no new catalog each time.
     if (is_changed || open.empty() || next->entries.size() != open.size()) {
       catalog_.Publish(next.release());
     }
-    return trouble;
+    return Status::OK();
   }
 
   // A writer beside us may replace files between our look at the manifest and at what it names.
@@ -308,8 +312,15 @@ class Engine::Impl {
     constexpr int kTries = 5;
     for (int i = 1;; ++i) {
       auto table = Table::Open(context_, path, is_writer, before);
-      if (table.ok() || is_writer || i == kTries) return table;
+      if (table.ok() || is_writer || i == kTries || MayHeal(table.status())) return table;
     }
+  }
+
+  // Files that could not be had just now, as those of a remote, and not damage.
+  static bool MayHeal(const Status& status) {
+    const ErrorCode code = CodeOf(status);
+    return code == ErrorCode::kUnavailable || code == ErrorCode::kStorageFull ||
+           code == ErrorCode::kDeadline || code == ErrorCode::kCancelled;
   }
 
   // Not dropped meanwhile.

@@ -86,7 +86,7 @@ class MappedFile {
   // in bytes(). Ranges begin and end at multiples of kPieceBytes, or at the end of the file.
   static constexpr uint64_t kPieceBytes = 4096;
   virtual bool is_partial() const { return false; }
-  virtual bool IsHere(const FileRange& range) const { return range.offset_bytes <= bytes().size(); }
+  virtual bool IsHere(const FileRange& /*range*/) const { return true; }
   // Brings ranges here, together. `accept` is asked about the bytes of each, in pieces, before they
   // can be seen in bytes(). Errors: those of where they come from; of `accept`; kStorageFull.
   using Accept = std::function<Status(uint64_t offset_bytes, ByteSpan bytes)>;

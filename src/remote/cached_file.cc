@@ -12,9 +12,9 @@ namespace {
 using io::FileRange;
 
 // Of one request: long stretches come over several connections.
-constexpr uint64_t kRequestBytesMax = uint64_t{1} << 20;
-// In memory at once.
-constexpr uint64_t kRoundBytesMax = uint64_t{32} << 20;
+constexpr uint64_t kRequestBytesMax = uint64_t{256} << 10;
+// In memory at once, and to come within one deadline.
+constexpr uint64_t kRoundBytesMax = uint64_t{4} << 20;
 
 }  // namespace
 
@@ -87,6 +87,8 @@ void CachedFile::MarkUsed(bool was_here) const {
 }
 
 Status CachedFile::Fetch(std::span<const FileRange> ranges, const Accept& accept) const {
+  // Also when it fails for want of space: else this very file would be the first to be dropped.
+  was_used_.store(true, std::memory_order_relaxed);
   std::vector<FileRange> pieces;
   uint64_t round_bytes = 0;
   for (const FileRange& range : ranges) {

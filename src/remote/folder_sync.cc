@@ -108,12 +108,28 @@ Result<FolderSync::TableFiles> FolderSync::Look(uint64_t id, const std::string& 
     } else if (const auto partial = ParsePartial(id, folder, entry.name);
                partial.has_value() && cache_ != nullptr) {
       number = partial->number;
+      files.next_number = std::max(files.next_number, number + 1);
+      if (entry.size_bytes != partial->size_bytes) {
+        IgnoreError(Disk()->Remove(path));  // a power loss came before its length
+        continue;
+      }
       files.segments.try_emplace(partial->key,
                                  LocalSegment{number, partial->size_bytes, false, now});
     }
     files.next_number = std::max(files.next_number, number + 1);
   }
   return files;
+}
+
+Result<FolderSync::TableFiles*> FolderSync::LookAtFiles(uint64_t id) {
+  auto known = tables_.find(id);
+  if (known == tables_.end()) {
+    const std::string folder = TableFolder(data_dir_, id);
+    ARROW_ASSIGN_OR_RAISE(TableFiles files,
+                          Look(id, Disk()->Exists(folder) ? folder : NewFolder(data_dir_, id)));
+    known = tables_.emplace(id, std::move(files)).first;
+  }
+  return &known->second;
 }
 
 bool FolderSync::FitsWhole(uint64_t size_bytes) const {
@@ -127,35 +143,66 @@ Status FolderSync::FetchWhole(TableFiles* files, uint64_t table_id, const std::s
   const std::string path = SegmentPath(folder, files->next_number);
   ARROW_ASSIGN_OR_RAISE(const auto fetched, store_->GetToFile(key, path, {.call = call}));
   fetched_bytes_ += static_cast<int64_t>(fetched.size_bytes);
-  ARROW_ASSIGN_OR_RAISE(const std::string is_key, SegmentKeyOf(table_id, path));
-  if (is_key != key) {
+  const auto is_key = SegmentKeyOf(table_id, path);
+  if (!is_key.ok() || *is_key != key) {
     IgnoreError(Disk()->Remove(path));
+    ARROW_RETURN_NOT_OK(is_key.status());
     return Corruption(store_->url() + "/" + key, 0, "the object is not what its name says");
   }
   files->segments[key] = {files->next_number++, fetched.size_bytes, true, steady_clock::now()};
-  files->is_manifest_old = true;
   cache_bytes_ += static_cast<int64_t>(fetched.size_bytes);
   return Status::OK();
+}
+
+Status FolderSync::Bring(TableFiles* files, uint64_t table_id, const std::string& folder,
+                         const std::string& key, uint64_t size_bytes,
+                         const store::CallOptions& call) {
+  if (FitsWhole(size_bytes)) {
+    const uint64_t number = files->next_number;
+    const Status fetched = FetchWhole(files, table_id, folder, key, call);
+    if (cache_ == nullptr || fetched.ok() || CodeOf(fetched) != ErrorCode::kStorageFull) {
+      return fetched;
+    }
+    for (const char* rest : {".part", ".part.state"}) {
+      IgnoreError(Disk()->Remove(SegmentPath(folder, number) + rest));
+    }
+    ++files->next_number;
+    LowerLimit();
+  }
+  return MakePartial(files, folder, key, size_bytes, "");
+}
+
+// The disk holds less than the budget thinks, and that is learned once.
+void FolderSync::LowerLimit() {
+  LookAtUse();
+  // Unless what was learned before is still to be done.
+  if (limit_bytes_ == 0 || cache_bytes_ <= limit_bytes_) {
+    limit_bytes_ = std::max<int64_t>(1, cache_bytes_ * 3 / 4);
+  }
+  IgnoreError(Disk()->Remove(ReservePath()));
 }
 
 // carry_from: a file of the same segment, or empty.
 Status FolderSync::MakePartial(TableFiles* files, const std::string& folder, const std::string& key,
                                uint64_t size_bytes, const std::string& carry_from) {
-  const LocalSegment segment{files->next_number, size_bytes, false, steady_clock::now()};
+  // Used up in any case: two files of one number would be taken for one another.
+  const LocalSegment segment{files->next_number++, size_bytes, false, steady_clock::now()};
   const std::string path = PathOf(folder, key, segment);
-  const store::OpenFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.get() < 0 || ::ftruncate(file.get(), static_cast<off_t>(size_bytes)) != 0) {
-    return io::ErrnoError("make", path, errno);
-  }
-  if (!carry_from.empty()) {
-    const store::OpenFile source(::open(carry_from.c_str(), O_RDONLY | O_CLOEXEC));
-    if (source.get() >= 0) {
-      ARROW_RETURN_NOT_OK(CarryEnds(source.get(), file.get(), path, size_bytes));
+  const auto make = [&]() -> Status {
+    const store::OpenFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (file.get() < 0 || ::ftruncate(file.get(), static_cast<off_t>(size_bytes)) != 0) {
+      return io::ErrnoError("make", path, errno);
     }
+    if (carry_from.empty()) return Status::OK();
+    const store::OpenFile source(::open(carry_from.c_str(), O_RDONLY | O_CLOEXEC));
+    if (source.get() < 0) return Status::OK();
+    return CarryEnds(source.get(), file.get(), path, size_bytes);
+  };
+  if (const Status made = make(); !made.ok()) {
+    ::unlink(path.c_str());
+    return made;
   }
-  ++files->next_number;
   files->segments[key] = segment;
-  files->is_manifest_old = true;
   return Status::OK();
 }
 
@@ -182,12 +229,8 @@ Status FolderSync::ApplyTable(const format::RemoteTable& table, const store::Cal
   const std::string final_folder = TableFolder(data_dir_, table.id);
   const bool is_new = !Disk()->Exists(final_folder);
   const std::string folder = is_new ? NewFolder(data_dir_, table.id) : final_folder;
-  auto known = tables_.find(table.id);
-  if (known == tables_.end()) {
-    ARROW_ASSIGN_OR_RAISE(TableFiles files, Look(table.id, folder));
-    known = tables_.emplace(table.id, std::move(files)).first;
-  }
-  TableFiles& files = known->second;
+  ARROW_ASSIGN_OR_RAISE(TableFiles* const known, LookAtFiles(table.id));
+  TableFiles& files = *known;
   if (!is_new && files.applied.manifest == table.manifest) return Status::OK();
   const std::string where = store_->url() + "/" + kRootKey;
   ARROW_ASSIGN_OR_RAISE(const format::Manifest manifest,
@@ -199,9 +242,8 @@ Status FolderSync::ApplyTable(const format::RemoteTable& table, const store::Cal
   for (size_t i = 0; i < table.segments.size(); ++i) {
     const std::string& key = table.segments[i];
     if (files.segments.contains(key)) continue;
-    const uint64_t size_bytes = manifest.segments[i].file_bytes;
-    ARROW_RETURN_NOT_OK(FitsWhole(size_bytes) ? FetchWhole(&files, table.id, folder, key, call)
-                                              : MakePartial(&files, folder, key, size_bytes, ""));
+    ARROW_RETURN_NOT_OK(
+        Bring(&files, table.id, folder, key, manifest.segments[i].file_bytes, call));
   }
   ARROW_RETURN_NOT_OK(WriteManifest(&files, folder, table));
   files.applied = table;
@@ -214,10 +256,15 @@ Status FolderSync::ApplyTable(const format::RemoteTable& table, const store::Cal
 
 Status FolderSync::Apply(const format::RemoteRoot& root, const store::CallOptions& call) {
   ARROW_RETURN_NOT_OK(Disk()->MakeFolder(format::TablesFolder(data_dir_)));
+  is_applying_ = true;
+  for (const format::RemoteTable& table : root.tables) {
+    ARROW_RETURN_NOT_OK(LookAtFiles(table.id).status());
+  }
   LookAtUse();
   for (const format::RemoteTable& table : root.tables) {
     ARROW_RETURN_NOT_OK(ApplyTable(table, call));
   }
+  is_applying_ = false;
   // A table that is gone goes by its name first, as a drop does.
   std::set<uint64_t> named;
   for (const format::RemoteTable& table : root.tables) named.insert(table.id);
@@ -254,25 +301,34 @@ std::vector<FolderSync::Candidate> FolderSync::LookAtUse() {
   return all;
 }
 
+// What dropping would leave; a guess until it was dropped once.
+int64_t FolderSync::LeastBytes(const LocalSegment& segment) {
+  return std::max(segment.least_bytes, EndsBytes(segment.size_bytes));
+}
+
 Status FolderSync::Drop(Candidate* candidate) {
   const std::string folder = TableFolder(data_dir_, candidate->table_id);
   const std::string before = PathOf(folder, *candidate->key, *candidate->segment);
   const auto used_at = candidate->segment->used_at;
   ARROW_RETURN_NOT_OK(MakePartial(&tables_[candidate->table_id], folder, *candidate->key,
                                   candidate->segment->size_bytes, before));
+  tables_[candidate->table_id].is_manifest_old = true;
+  replaced_.push_back(before);
   candidate->segment->used_at = used_at;
   const int64_t left = DiskBytes(PathOf(folder, *candidate->key, *candidate->segment));
   cache_bytes_ += left - candidate->disk_bytes;
   candidate->disk_bytes = left;
+  candidate->segment->least_bytes = left;
   return Status::OK();
 }
 
 // Drops segments, longest unused first, until no more than `limit_bytes` are used.
-Status FolderSync::DropUntil(int64_t limit_bytes, std::span<Candidate> by_use) {
+Status FolderSync::DropUntil(int64_t limit_bytes, std::span<Candidate> by_use, bool one_only) {
   for (Candidate& candidate : by_use) {
     if (cache_bytes_ <= limit_bytes) break;
-    if (candidate.disk_bytes <= EndsBytes(candidate.segment->size_bytes)) continue;
+    if (candidate.disk_bytes <= LeastBytes(*candidate.segment)) continue;
     ARROW_RETURN_NOT_OK(Drop(&candidate));
+    if (one_only) break;
   }
   return Status::OK();
 }
@@ -289,27 +345,30 @@ Status FolderSync::FetchOneUsed(std::vector<Candidate>* by_use, const store::Cal
     const std::span<Candidate> cold(by_use->begin(), first_warm);
     int64_t can_go = 0;
     for (const Candidate& one : cold) {
-      can_go += std::max<int64_t>(0, one.disk_bytes - EndsBytes(one.segment->size_bytes));
+      can_go += std::max<int64_t>(0, one.disk_bytes - LeastBytes(*one.segment));
     }
     const int64_t limit = limit_bytes_ - static_cast<int64_t>(wanted->segment->size_bytes);
     if (cache_bytes_ - can_go > limit) return Status::OK();
-    ARROW_RETURN_NOT_OK(DropUntil(limit, cold));
+    ARROW_RETURN_NOT_OK(DropUntil(limit, cold, false));
   }
   const std::string folder = TableFolder(data_dir_, wanted->table_id);
-  return FetchWhole(&tables_[wanted->table_id], wanted->table_id, folder, *wanted->key, call);
+  TableFiles* const files = &tables_[wanted->table_id];
+  const std::string part = PathOf(folder, *wanted->key, *wanted->segment);
+  ARROW_RETURN_NOT_OK(FetchWhole(files, wanted->table_id, folder, *wanted->key, call));
+  files->is_manifest_old = true;
+  replaced_.push_back(part);
+  return Status::OK();
 }
 
 Result<bool> FolderSync::Balance(const store::CallOptions& call) {
   if (cache_ == nullptr) return false;
+  // On a full disk each drop has to give its space before there is some for the next.
+  const bool is_full = cache_->TakeDiskFull();
+  if (is_full) LowerLimit();
   std::vector<Candidate> by_use = LookAtUse();
-  // The disk may hold less than the budget thinks, and that is learned once.
-  if (cache_->TakeDiskFull()) {
-    limit_bytes_ = std::max<int64_t>(1, cache_bytes_ * 3 / 4);
-    IgnoreError(Disk()->Remove(ReservePath()));
-  }
   Status status = Status::OK();
   if (limit_bytes_ > 0 && cache_bytes_ > limit_bytes_) {
-    status = DropUntil(limit_bytes_ - limit_bytes_ / kRoomPart, by_use);
+    status = DropUntil(limit_bytes_ - limit_bytes_ / kRoomPart, by_use, is_full);
   }
   if (status.ok() && !cache_->options().lazy) status = FetchOneUsed(&by_use, call);
   // What was changed is shown, whatever came after it.
@@ -326,22 +385,26 @@ Result<bool> FolderSync::Balance(const store::CallOptions& call) {
 
 void FolderSync::KeepReserve() const {
   if (cache_ == nullptr || Disk()->Exists(ReservePath())) return;
+  off_t bytes = kReserveBytes;
+  for (const auto& [id, files] : tables_) {
+    for (const auto& [key, segment] : files.segments) {
+      bytes = std::max<off_t>(bytes, kReserveBytes + 2 * LeastBytes(segment));
+    }
+  }
   const store::OpenFile file(::open(ReservePath().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-  if (file.get() >= 0 && ::posix_fallocate(file.get(), 0, kReserveBytes) != 0) {
+  if (file.get() >= 0 && ::posix_fallocate(file.get(), 0, bytes) != 0) {
     IgnoreError(Disk()->Remove(ReservePath()));
   }
 }
 
 void FolderSync::CleanUp() {
+  for (const std::string& path : replaced_) IgnoreError(Disk()->Remove(path));
+  replaced_.clear();
+  if (is_applying_) return;
   const auto folders = Disk()->List(format::TablesFolder(data_dir_));
   if (folders.ok()) {
     for (const io::FolderEntry& entry : *folders) {
       const bool is_new = entry.name.starts_with(format::kNewPrefix);
-      // One that is still being fetched is gone on with by the next Apply.
-      if (is_new && tables_.contains(
-                        format::ParseTableFolder(entry.name.substr(format::kNewPrefix.size())))) {
-        continue;
-      }
       if (is_new || entry.name.starts_with(format::kDroppedPrefix)) {
         IgnoreError(Disk()->RemoveFolder(format::TablesFolder(data_dir_) + "/" + entry.name));
       }
@@ -360,7 +423,8 @@ void FolderSync::CleanUp() {
       const std::string path = folder + "/" + entry.name;
       const bool is_ours = entry.name.ends_with(format::kManifestEnding) ||
                            entry.name.ends_with(format::kSegmentEnding) ||
-                           entry.name.ends_with(kPartialEnding);
+                           entry.name.ends_with(kPartialEnding) ||
+                           entry.name.find(".part") != std::string::npos;
       if (is_ours && !wanted.contains(path)) IgnoreError(Disk()->Remove(path));
     }
   }

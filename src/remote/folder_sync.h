@@ -44,6 +44,7 @@ class FolderSync {
     uint64_t size_bytes = 0;  // of the object
     bool is_whole = true;
     Time used_at;
+    int64_t least_bytes = 0;  // on the disk when all was dropped that can be
   };
   struct TableFiles {
     format::RemoteTable applied;
@@ -63,8 +64,12 @@ class FolderSync {
 
   Status ApplyTable(const format::RemoteTable& table, const store::CallOptions& call);
   Result<TableFiles> Look(uint64_t id, const std::string& folder) const;
+  Result<TableFiles*> LookAtFiles(uint64_t id);  // as known, or by Look
+  static int64_t LeastBytes(const LocalSegment& segment);
   Status WriteManifest(TableFiles* files, const std::string& folder,
                        const format::RemoteTable& table);
+  Status Bring(TableFiles* files, uint64_t table_id, const std::string& folder,
+               const std::string& key, uint64_t size_bytes, const store::CallOptions& call);
   Status FetchWhole(TableFiles* files, uint64_t table_id, const std::string& folder,
                     const std::string& key, const store::CallOptions& call);
   Status MakePartial(TableFiles* files, const std::string& folder, const std::string& key,
@@ -73,12 +78,13 @@ class FolderSync {
                      const LocalSegment& segment) const;
   bool FitsWhole(uint64_t size_bytes) const;
   std::vector<Candidate> LookAtUse();  // longest unused first; counts cache_bytes_
-  Status DropUntil(int64_t limit_bytes, std::span<Candidate> by_use);
+  Status DropUntil(int64_t limit_bytes, std::span<Candidate> by_use, bool one_only);
   Status FetchOneUsed(std::vector<Candidate>* by_use, const store::CallOptions& call);
   Status Drop(Candidate* candidate);
   // A file whose removal gives the little space that making room takes on a full disk.
   std::string ReservePath() const { return data_dir_ + "/cache.reserve"; }
   void KeepReserve() const;
+  void LowerLimit();
 
   store::ObjectStore* const store_;
   const std::string data_dir_;
@@ -88,6 +94,8 @@ class FolderSync {
   int64_t limit_bytes_;  // of the cache; 0 = none
   int64_t cache_bytes_ = 0;
   Time looked_at_;
+  std::vector<std::string> replaced_;  // files that no manifest names any more, until CleanUp
+  bool is_applying_ = false;  // an Apply has failed half-way: what it brought is kept for the next
 };
 
 }  // namespace fletching::remote

@@ -173,8 +173,11 @@ class Follower::Impl {
       const std::lock_guard lock(mutex_);
       status_.cache_bytes = sync_.cache_bytes();
     }
-    if (!changed.ok() || !*changed) return changed.status();
+    ARROW_RETURN_NOT_OK(changed.status());
+    is_unshown_ = is_unshown_ || *changed;
+    if (!is_unshown_) return Status::OK();
     ARROW_RETURN_NOT_OK(engine_->Refresh());
+    is_unshown_ = false;
     sync_.CleanUp();
     return Status::OK();
   }
@@ -184,8 +187,9 @@ class Follower::Impl {
   const FollowerOptions options_;
   std::unique_ptr<io::FolderLock> lock_;
   std::stop_source stop_;
-  FolderSync sync_;   // of the thread
-  std::string etag_;  // likewise: of the root that is shown
+  FolderSync sync_;          // of the thread
+  std::string etag_;         // likewise: of the root that is shown
+  bool is_unshown_ = false;  // likewise: manifests were written that a Refresh did not show
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

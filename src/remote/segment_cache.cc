@@ -10,9 +10,24 @@
 namespace fletching::remote {
 namespace {
 
-// A read waits for the remote no longer than this without any progress.
+// A round of a read (kRoundBytesMax) waits no longer.
 constexpr int64_t kReadMs = 5'000;
+// A remote that hangs is not to hold every thread that serves: reads of what is here go on.
+constexpr int kWaitingMax = 48;
 constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+
+class Waiting {
+ public:
+  explicit Waiting(std::atomic<int>* all) : all_(all), count_(all->fetch_add(1) + 1) {}
+  ~Waiting() { all_->fetch_sub(1); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  int count() const { return count_; }
+
+ private:
+  std::atomic<int>* const all_;
+  const int count_;
+};
 
 }  // namespace
 
@@ -62,6 +77,10 @@ void SegmentCache::SetWaker(std::function<void()> waker) {
 
 Status SegmentCache::ReadRanges(const std::string& key, std::string* etag,
                                 std::span<const store::RangeRead> ranges) {
+  const Waiting waiting(&waiting_count_);
+  if (waiting.count() > kWaitingMax) {
+    return Unavailable("too many reads wait for the remote already; try again");
+  }
   const store::CallOptions call{.deadline_ms = kReadMs, .stop = stop_.get_token()};
   const auto read = [&]() -> Status {
     if (etag->empty()) {

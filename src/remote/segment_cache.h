@@ -63,6 +63,7 @@ class SegmentCache final : public io::SegmentOpener, private CacheTraffic {
   std::stop_source stop_;
   std::atomic<int64_t> room_bytes_;
   std::atomic<bool> is_disk_full_{false};
+  std::atomic<int> waiting_count_{0};  // threads that read from the remote
 
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<CachedFile>> files_;

@@ -1,6 +1,7 @@
 // Partial segments: which blocks are missing, and bringing them in few pieces.
 #include <algorithm>
 
+#include "base/checksum.h"
 #include "segment/segment_reader.h"
 
 namespace fletching::segment {
@@ -35,7 +36,11 @@ Status SegmentReader::FetchEnds(const io::MappedFile& file, bool again) {
   }
   if (!wanted.empty()) ARROW_RETURN_NOT_OK(file.Fetch(wanted, AcceptAny));
   const auto footer = LoadAs<SegmentFooter>(file.bytes().data() + size - sizeof(SegmentFooter));
-  if (footer.columns_offset >= tail_at) return Status::OK();
+  const ByteSpan checked = file.bytes().subspan(size - sizeof(SegmentFooter));
+  const bool is_sound =
+      footer.magic == format::kSegmentMagic &&
+      footer.checksum == Checksum(checked.first(offsetof(SegmentFooter, checksum)));
+  if (!is_sound || footer.columns_offset >= tail_at) return Status::OK();
   const uint64_t rest_at = footer.columns_offset / kBlockBytes * kBlockBytes;
   const FileRange rest{rest_at, tail_at - rest_at};
   if (!again && file.IsHere(rest)) return Status::OK();

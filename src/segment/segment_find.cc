@@ -314,12 +314,12 @@ class SegmentReader::Finder {
 Result<int64_t> SegmentReader::Find(const KeySelection& keys, const uint8_t** bodies_out,
                                     uint32_t* rows_out) const {
   bool was_here = true;
-  if (is_partial_ && unverified_hot_count_.load(std::memory_order_relaxed) != 0) {
+  if (is_partial_ && unverified_hot_count_.load(std::memory_order_acquire) != 0) {
     ARROW_ASSIGN_OR_RAISE(was_here, FetchFor(keys));
   }
   file_->MarkUsed(was_here);
   const auto run = [&]<bool kIsAll, bool kHasOffsets>() -> Result<int64_t> {
-    if (unverified_hot_count_.load(std::memory_order_relaxed) == 0) {
+    if (unverified_hot_count_.load(std::memory_order_acquire) == 0) {
       return Finder<kIsAll, kHasOffsets, true>(*this, keys, bodies_out, rows_out).Run();
     }
     return Finder<kIsAll, kHasOffsets, false>(*this, keys, bodies_out, rows_out).Run();

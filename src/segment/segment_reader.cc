@@ -33,9 +33,9 @@ bool SegmentReader::CheckBlock(uint64_t block) const {
   if (is_partial_ && !file_->IsHere({block * format::kBlockBytes, bytes.size()})) return false;
   if (!FitsChecksum(block, bytes)) return false;
   const uint64_t mask = uint64_t{1} << (block % 64);
-  const uint64_t before = verified_[block / 64].fetch_or(mask, std::memory_order_relaxed);
+  const uint64_t before = verified_[block / 64].fetch_or(mask, std::memory_order_release);
   if ((before & mask) == 0 && IsHot(block)) {
-    unverified_hot_count_.fetch_sub(1, std::memory_order_relaxed);
+    unverified_hot_count_.fetch_sub(1, std::memory_order_acq_rel);
   }
   return true;
 }
@@ -123,9 +123,9 @@ Status SegmentReader::Gather(std::span<const uint32_t> column_ids, const RowSele
     const LayoutColumn& column = layout_.columns[c];
     if (column.encoding == Encoding::kPacked) continue;
     const ColumnEntry& entry = entries_[c];
-    if (!column_verified_[c].load(std::memory_order_relaxed)) {
+    if (!column_verified_[c].load(std::memory_order_acquire)) {
       ARROW_RETURN_NOT_OK(VerifyRange(entry.data_offset, entry.data_bytes));
-      column_verified_[c].store(true, std::memory_order_relaxed);
+      column_verified_[c].store(true, std::memory_order_release);
     }
     if (column.encoding == Encoding::kSparse) {
       ARROW_RETURN_NOT_OK(GatherSparse(entry, column, rows, &outputs[i]));

@@ -125,7 +125,8 @@ class SegmentReader {
            overlaps(footer_.index_offset, footer_.bucket_count * sizeof(format::IndexBucket));
   }
   bool IsVerified(uint64_t block) const {
-    return (verified_[block / 64].load(std::memory_order_relaxed) >> (block % 64)) & 1;
+    // With the release of CheckBlock: bytes of a partial file come after it was opened.
+    return (verified_[block / 64].load(std::memory_order_acquire) >> (block % 64)) & 1;
   }
   // Locating: segment_find.cc.
   template <bool kIsAll, bool kHasOffsets, bool kIsVerified>

@@ -85,6 +85,7 @@ Result<size_t> ReadChoice(std::string_view text, std::span<const std::string_vie
 
 Status ReadDataDir(std::string_view text, Config* config) {
   if (text.empty()) return InvalidArgument("the data folder has no name");
+  while (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
   config->data_dir = text;
   return Status::OK();
 }

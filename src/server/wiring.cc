@@ -245,6 +245,17 @@ void WindDown(const ServerConfig& config, http::HttpServer* server, flight::Flig
   if (!http_clean || !flight_clean) log->Write(LogLevel::kWarning, "connections_cut");
 }
 
+class RemoteStop {
+ public:
+  explicit RemoteStop(RemoteSetup* remote) : remote_(remote) {}
+  ~RemoteStop() { remote_->Stop(); }
+  RemoteStop(const RemoteStop&) = delete;
+  RemoteStop& operator=(const RemoteStop&) = delete;
+
+ private:
+  RemoteSetup* const remote_;
+};
+
 }  // namespace
 
 Status Serve(const LoadedConfig& loaded) {
@@ -263,6 +274,7 @@ Status Serve(const LoadedConfig& loaded) {
   ARROW_ASSIGN_OR_RAISE(const auto remote, RemoteSetup::Make(config, &metrics, &log));
   remote->Prepare(&options);
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<Engine> engine, Engine::Open(options));
+  const RemoteStop stop_remote(remote.get());  // before the engine goes, whatever happens below
   for (const TableInfo& table : engine->ListTables()) {
     if (table.health.ok()) continue;
     log.Write(LogLevel::kError, "table_damaged",

@@ -26,6 +26,13 @@ std::vector<uint64_t> NumbersOf(const std::vector<io::FolderEntry>& files,
   return numbers;
 }
 
+// The footer holds the checksums of all the rest.
+bool IsSame(const segment::SegmentReader& a, const segment::SegmentReader& b) {
+  constexpr size_t kFooterBytes = sizeof(format::SegmentFooter);
+  return a.file_bytes() == b.file_bytes() &&
+         std::ranges::equal(a.bytes().last(kFooterBytes), b.bytes().last(kFooterBytes));
+}
+
 // What the read path takes for granted: a segment whose checksums fit may still be another table's.
 Status CheckFits(const TableState& state, const segment::SegmentReader& reader) {
   const segment::RowLayout& layout = reader.layout();
@@ -157,20 +164,18 @@ Result<Source> Table::OpenSegment(uint64_t number, const TableState& state) cons
   return source;
 }
 
-// A segment that was open before stays open, and what was verified of it stays so.
+// A segment that was open before stays open, and what was verified of it stays so; unless the file
+// of that number is another one by now, as after a backup was put back.
 Result<Source> Table::TakeOver(const Table& before, uint64_t number,
                                const TableState& state) const {
+  ARROW_ASSIGN_OR_RAISE(Source source, OpenSegment(number, state));
   const auto version = before.PinVersion();
   for (const Source& known : version->sources) {
     if (known.segment == nullptr || known.number != number) continue;
-    if (!known.segment->CheckIntact().ok()) break;  // the file may be whole again
-    ARROW_RETURN_NOT_OK(CheckFits(state, *known.segment));
-    Source source;
+    if (!known.segment->CheckIntact().ok() || !IsSame(*known.segment, *source.segment)) break;
     source.segment = known.segment;
-    source.number = number;
     return source;
   }
-  ARROW_ASSIGN_OR_RAISE(Source source, OpenSegment(number, state));
   source.segment->WarmUp();
   return source;
 }

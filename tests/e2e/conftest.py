@@ -153,8 +153,9 @@ class Server:
     def alive(self) -> bool:
         return self.process.poll() is None and self.get("/health").body == b"OK"
 
-    def rss_bytes(self, peak: bool = False) -> int:
-        wanted = "VmHWM:" if peak else "VmRSS:"
+    def rss_bytes(self, peak: bool = False, private: bool = False) -> int:
+        """Pages of mapped files count too, unless `private`, and can be taken back at any time."""
+        wanted = "RssAnon:" if private else "VmHWM:" if peak else "VmRSS:"
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith(wanted):
                 return int(line.split()[1]) * 1024
