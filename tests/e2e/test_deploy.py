@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fletching._keygen import new_key
+from pull_node import until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -18,6 +19,11 @@ BIN = Path(sys.executable).parent
 MANIFESTS = [
     DEPLOY / "kubernetes" / name
     for name in ("configmap.yaml", "service.yaml", "statefulset.yaml", "poddisruptionbudget.yaml")
+]
+
+REPLICAS = [
+    DEPLOY / "kubernetes/replicas" / name
+    for name in ("configmap.yaml", "service.yaml", "deployment.yaml", "poddisruptionbudget.yaml")
 ]
 
 
@@ -37,7 +43,8 @@ def run(*command, **options) -> str:
 
 
 def documents() -> list[dict]:
-    return [d for path in MANIFESTS for d in yaml.safe_load_all(path.read_text())]
+    paths = MANIFESTS + REPLICAS
+    return [d for path in paths for d in yaml.safe_load_all(path.read_text())]
 
 
 def document(kind: str, name: str = "fletching") -> dict:
@@ -46,6 +53,10 @@ def document(kind: str, name: str = "fletching") -> dict:
 
 def container() -> dict:
     return document("StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+
+
+def replica() -> dict:
+    return document("Deployment", "fletching-replica")["spec"]["template"]
 
 
 def test_the_dockerfile_is_clean():
@@ -61,11 +72,45 @@ def test_yaml_is_clean():
 
 
 def test_manifests_fit_the_schemas_of_kubernetes():
-    run(BIN / "kubernetes-validate", "--strict", *MANIFESTS)
-    kustomization = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text())
-    assert kustomization["resources"] == [path.name for path in MANIFESTS]
-    in_folder = {path.name for path in (DEPLOY / "kubernetes").iterdir()}
-    assert in_folder == {path.name for path in MANIFESTS} | {"kustomization.yaml"}
+    run(BIN / "kubernetes-validate", "--strict", *MANIFESTS, *REPLICAS)
+    for folder, manifests in (("kubernetes", MANIFESTS), ("kubernetes/replicas", REPLICAS)):
+        kustomization = yaml.safe_load((DEPLOY / folder / "kustomization.yaml").read_text())
+        assert kustomization["resources"] == [path.name for path in manifests]
+        in_folder = {path.name for path in (DEPLOY / folder).iterdir() if path.is_file()}
+        assert in_folder == {path.name for path in manifests} | {"kustomization.yaml"}
+
+
+def test_replicas_are_pods_like_the_writer():
+    """All but where they have their data from."""
+    service = document("Service", "fletching-replica")["spec"]
+    assert service["selector"].items() <= replica()["metadata"]["labels"].items()
+    one, other = container(), replica()["spec"]["containers"][0]
+    for same in ("image", "args", "ports", "livenessProbe", "readinessProbe", "resources"):
+        assert other[same] == one[same], same
+    for same in ("securityContext", "volumeMounts", "startupProbe"):
+        assert other[same] == one[same], same
+    pod = document("StatefulSet")["spec"]["template"]["spec"]
+    for same in ("securityContext", "terminationGracePeriodSeconds"):
+        assert replica()["spec"][same] == pod[same], same
+    (data,) = (v for v in replica()["spec"]["volumes"] if v["name"] == "data")
+    config = yaml.safe_load(document("ConfigMap", "fletching-replica")["data"]["fletching.yaml"])
+    room = {"emptyDir": int(data["emptyDir"]["sizeLimit"].removesuffix("Gi"))}
+    assert room["emptyDir"] > int(config["remote"]["cache"].removesuffix("GiB"))
+
+
+def test_the_configuration_of_replicas_follows_a_writer(make_server, tmp_path):
+    writer = make_server("--remote", f"file://{tmp_path}/remote", folder="writer")
+    writer.create("t", {"columns": {"k": {"dtype": "utf8", "key": True, "nullable": False}}})
+    file = tmp_path / "fletching.yaml"
+    file.write_text(document("ConfigMap", "fletching-replica")["data"]["fletching.yaml"])
+    keys = tmp_path / "keys"
+    keys.write_text(new_key("reader", "read", [])[1] + "\n")
+    node = make_server(
+        *("--config", str(file), "--remote", f"file://{tmp_path}/remote", "--metrics", ":0"),
+        *("--keys-file", keys),
+        folder="replica",
+    )
+    until(lambda: node.get("/readyz").status == 200, "readiness")
 
 
 def test_manifests_agree_with_each_other_and_with_the_image():
