@@ -58,7 +58,8 @@ def test_a_reader_can_take_one(tmp_path, db):
         db.compact("t")
         reader.snapshot(tmp_path / "snap")
     with fletching.open(tmp_path / "snap", "r") as copy:
-        assert set(copy.read("t", range(1000)).to_numpy()["n"]) == {1}
+        # The reader follows, so it may have either version; whole, in any case.
+        assert set(copy.read("t", range(1000)).to_numpy()["n"]) in ({1}, {2})
 
 
 def test_snapshots_under_writes_show_one_version(tmp_path, db):
