@@ -1,11 +1,9 @@
 #include "fletching/engine.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <random>
-#include <thread>
 #include <utility>
 
 #include <arrow/record_batch.h>
@@ -22,6 +20,7 @@
 #include "engine/worker.h"
 #include "format/file_names.h"
 #include "io/file.h"
+#include "table/published.h"
 #include "table/verify.h"
 
 namespace fletching {
@@ -200,16 +199,10 @@ class Engine::Impl {
     Status trouble = Status::OK();
     const Status loaded = LoadTables(false, open, &trouble);
     for (auto& [folder, entry] : open) {
-      if (!IsCurrent(entry.table->name(), entry)) LetGoLast(std::move(entry.table));
+      if (IsCurrent(entry.table->name(), entry)) continue;
+      table::WaitWhileShared([&] { return entry.table.use_count() > 1; });
     }
     return loaded.ok() ? trouble : loaded;
-  }
-
-  // As Pinned::LetGoLast.
-  static void LetGoLast(std::shared_ptr<Table> table) {
-    for (int i = 0; i < 100 && table.use_count() > 1; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
   }
 
   Result<SnapshotReport> Snapshot(const SnapshotRequest& request) const {

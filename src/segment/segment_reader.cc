@@ -1,6 +1,7 @@
 #include "segment/segment_reader.h"
 
 #include <algorithm>
+#include <cstring>
 #include <unistd.h>
 
 #include "base/checksum.h"
@@ -63,6 +64,12 @@ Status SegmentReader::VerifyRange(uint64_t offset, uint64_t bytes) const {
 }
 
 Status SegmentReader::VerifyAll() const { return VerifyRange(0, footer_.blocks_offset); }
+
+bool SegmentReader::IsSame(ByteSpan file) const {
+  if (file.size() != file_bytes()) return false;
+  const ByteSpan end = file.last(sizeof(format::SegmentFooter));
+  return std::memcmp(end.data(), &footer_, end.size()) == 0;
+}
 
 void SegmentReader::WarmUp() const {
   static const auto memory_bytes =

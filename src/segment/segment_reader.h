@@ -70,6 +70,10 @@ class SegmentReader {
     return file_->CheckRead();
   }
 
+  // Whether these bytes of a whole file are the same segment: the footer holds the checksums of all
+  // the rest.
+  bool IsSame(ByteSpan file) const;
+
   const RowLayout& layout() const { return layout_; }
   const format::SegmentFooter& footer() const { return footer_; }
   uint64_t live_row_count() const { return footer_.row_count - footer_.dead_count; }

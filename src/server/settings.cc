@@ -30,6 +30,8 @@ int64_t& PublishMs(Config& config) { return config.remote.publish_interval_ms; }
 int64_t& PollMs(Config& config) { return config.remote.poll_interval_ms; }
 int64_t& KeepDeletedMs(Config& config) { return config.remote.keep_deleted_ms; }
 int64_t& CacheBytes(Config& config) { return config.remote.cache_bytes; }
+bool& LogRequests(Config& config) { return config.log_requests; }
+bool& Lazy(Config& config) { return config.remote.lazy; }
 int& IoThreads(Config& config) { return config.http.io_threads; }
 int& WriteThreads(Config& config) { return config.http.worker_threads; }
 
@@ -154,12 +156,16 @@ std::string ShowLevel(Config& config) {
 }
 
 constexpr std::array<std::string_view, 2> kSwitch = {"false", "true"};
-Status ReadLogRequests(std::string_view text, Config* config) {
+template <auto where>
+Status ReadSwitch(std::string_view text, Config* config) {
   ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kSwitch));
-  config->log_requests = choice == 1;
+  where(*config) = choice == 1;
   return Status::OK();
 }
-std::string ShowLogRequests(Config& config) { return config.log_requests ? "true" : "false"; }
+template <auto where>
+std::string ShowSwitch(Config& config) {
+  return std::string(kSwitch[where(config) ? 1 : 0]);
+}
 
 template <auto where>
 Status ReadText(std::string_view text, Config* config) {
@@ -192,13 +198,6 @@ Status ReadCache(std::string_view text, Config* config) {
 std::string ShowCache(Config& config) {
   return config.remote.cache_bytes == 0 ? std::string(kAll) : ShowSize<CacheBytes>(config);
 }
-Status ReadLazy(std::string_view text, Config* config) {
-  ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kSwitch));
-  config->remote.lazy = choice == 1;
-  return Status::OK();
-}
-std::string ShowLazy(Config& config) { return config.remote.lazy ? "true" : "false"; }
-
 constexpr std::array<std::string_view, 2> kLevelsOfAcknowledgement = {"local", "remote"};
 Status ReadAcknowledge(std::string_view text, Config* config) {
   ARROW_ASSIGN_OR_RAISE(const size_t choice, ReadChoice(text, kLevelsOfAcknowledgement));
@@ -268,12 +267,13 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"remote.cache", "SIZE", "How much disk a replica's segments may take; all sets no limit",
      ReadCache, ShowCache},
     {"remote.lazy", "BOOL", "A replica fetches rows when they are read, no whole segments",
-     ReadLazy, ShowLazy},
+     ReadSwitch<Lazy>, ShowSwitch<Lazy>},
     {"remote.keep_deleted", "TIME", "How long objects stay that nothing names any more",
      ReadDuration<KeepDeletedMs>, ShowDuration<KeepDeletedMs>},
     {"compat.schema", "FORM", "How schemas are shown: created, head or seed", ReadEcho, ShowEcho},
     {"log.level", "LEVEL", "debug, info, warning or error", ReadLevel, ShowLevel},
-    {"log.requests", "BOOL", "true: one line for every request", ReadLogRequests, ShowLogRequests},
+    {"log.requests", "BOOL", "true: one line for every request", ReadSwitch<LogRequests>,
+     ShowSwitch<LogRequests>},
 });
 
 std::string Replaced(std::string_view path, char other, bool upper) {

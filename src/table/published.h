@@ -28,6 +28,15 @@ class Published {
   mutable std::atomic<int64_t> references_{1};
 };
 
+// For who replaced something large: unmapping files takes milliseconds, which are no reader's, so
+// others are to let go first. Waits a tenth of a second at most.
+template <typename IsShared>
+void WaitWhileShared(const IsShared& is_shared) {
+  for (int i = 0; i < 100 && is_shared(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 // One announcement of "I am about to count a reference to this". Shared by all cells of a process.
 class HazardSlot {
  public:
@@ -64,12 +73,9 @@ class Pinned {
   const T& operator*() const { return *object_; }
   explicit operator bool() const { return object_ != nullptr; }
 
-  // Lets go of an object that is not current any more, once nobody else holds it: unmapping large
-  // files takes milliseconds, which are no reader's. Waits a tenth of a second at most.
+  // As WaitWhileShared, then lets go. Of an object that is not current any more.
   void LetGoLast() {
-    for (int i = 0; i < 100 && object_ != nullptr && object_->IsShared(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    WaitWhileShared([this] { return object_ != nullptr && object_->IsShared(); });
     *this = Pinned();
   }
 

@@ -26,13 +26,6 @@ std::vector<uint64_t> NumbersOf(const std::vector<io::FolderEntry>& files,
   return numbers;
 }
 
-// The footer holds the checksums of all the rest.
-bool IsSame(const segment::SegmentReader& a, const segment::SegmentReader& b) {
-  constexpr size_t kFooterBytes = sizeof(format::SegmentFooter);
-  return a.file_bytes() == b.file_bytes() &&
-         std::ranges::equal(a.bytes().last(kFooterBytes), b.bytes().last(kFooterBytes));
-}
-
 // What the read path takes for granted: a segment whose checksums fit may still be another table's.
 Status CheckFits(const TableState& state, const segment::SegmentReader& reader) {
   const segment::RowLayout& layout = reader.layout();
@@ -172,7 +165,8 @@ Result<Source> Table::TakeOver(const Table& before, uint64_t number,
   const auto version = before.PinVersion();
   for (const Source& known : version->sources) {
     if (known.segment == nullptr || known.number != number) continue;
-    if (!known.segment->CheckIntact().ok() || !IsSame(*known.segment, *source.segment)) break;
+    if (!known.segment->CheckIntact().ok() || !known.segment->IsSame(source.segment->bytes()))
+      break;
     source.segment = known.segment;
     return source;
   }

@@ -1,7 +1,6 @@
 // A copy of one version of a table in a folder of its own, which then opens like any other.
 // Held: nothing. The version is pinned, so files that leave the table meanwhile can still be read.
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/ignore_error.h"
@@ -90,14 +89,10 @@ class SnapshotWriter {
     return Status::OK();
   }
 
-  // Another writer may have dropped the table and made one in a folder of the same name. The footer
-  // holds the checksums of all the rest.
+  // Another writer may have dropped the table and made one in a folder of the same name.
   bool IsSame(const segment::SegmentReader& segment, const std::string& path) const {
     const auto file = disk().Map(path);
-    if (!file.ok() || (*file)->bytes().size() != segment.file_bytes()) return false;
-    const ByteSpan end = (*file)->bytes().last(sizeof(format::SegmentFooter));
-    const bool is_same = std::memcmp(end.data(), &segment.footer(), end.size()) == 0;
-    return is_same && (*file)->CheckRead().ok();
+    return file.ok() && segment.IsSame((*file)->bytes()) && (*file)->CheckRead().ok();
   }
 
   // Rows in memory as of this version become a segment, as a flush would make it of them.

@@ -43,12 +43,16 @@ TEST(OpenApi, DescribesEveryRouteAndNoOther) {
   EXPECT_EQ(described, served);
 }
 
+const JsonNode* OperationOf(const JsonNode& document, const Route& route) {
+  std::string method(MethodName(route.method));
+  for (char& letter : method) letter = static_cast<char>(letter - 'A' + 'a');
+  return document.Find("paths")->Find(route.pattern)->Find(method);
+}
+
 TEST(OpenApi, RoutesThatTakeABodySaySo) {
   const JsonNode document = Document();
   for (const Route& route : Routes()) {
-    std::string method(MethodName(route.method));
-    for (char& letter : method) letter = static_cast<char>(letter - 'A' + 'a');
-    const JsonNode* operation = document.Find("paths")->Find(route.pattern)->Find(method);
+    const JsonNode* operation = OperationOf(document, route);
     ASSERT_NE(operation, nullptr);
     EXPECT_EQ(operation->Find("requestBody") != nullptr, route.body != BodyKind::kNone)
         << route.operation_id;
@@ -58,9 +62,7 @@ TEST(OpenApi, RoutesThatTakeABodySaySo) {
 TEST(OpenApi, SaysWhoIsLetIn) {
   const JsonNode document = Document();
   for (const Route& route : Routes()) {
-    std::string method(MethodName(route.method));
-    for (char& letter : method) letter = static_cast<char>(letter - 'A' + 'a');
-    const JsonNode* operation = document.Find("paths")->Find(route.pattern)->Find(method);
+    const JsonNode* operation = OperationOf(document, route);
     ASSERT_NE(operation, nullptr);
     const JsonNode* responses = operation->Find("responses");
     const bool open = route.need == access::Need::kOpen;
