@@ -3,7 +3,6 @@
 import random
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,12 +11,28 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import Server
-from fault_proxy import FaultProxy
+from fault_proxy import proxy
 from pull_node import until
-from s3_gateway import BUCKET, own_s3_server, s3_server
-from test_remote import Remote, events, problems
+from s3_gateway import BUCKET, own_s3_server, prefix, s3_server
+from test_remote import (
+    Remote,
+    events,
+    folder_remote,
+    problems,
+    remote,
+    s3_remote,
+    small_disk,
+)
 
-__all__ = ["own_s3_server", "s3_server"]
+__all__ = [
+    "folder_remote",
+    "own_s3_server",
+    "prefix",
+    "proxy",
+    "remote",
+    "s3_remote",
+    "s3_server",
+]
 
 COUNT = 60_000
 MIB = 1 << 20
@@ -91,32 +106,6 @@ def seeded() -> random.Random:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     return random.Random(seed)
-
-
-@pytest.fixture(params=["s3", "folder"])
-def remote(request, tmp_path, s3_server):
-    if request.param == "s3":
-        name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-        made = Remote(tmp_path, f"s3://{BUCKET}/{name}", s3_server.env)
-    else:
-        made = Remote(tmp_path, f"file://{tmp_path}/remote", {})
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def s3_remote(request, tmp_path, s3_server):
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    made = Remote(tmp_path, f"s3://{BUCKET}/{name}", s3_server.env)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def proxy(s3_server):
-    made = FaultProxy(s3_server.port)
-    yield made
-    made.stop()
 
 
 def write(writer: Server, name: str, version: int, count: int = COUNT) -> None:
@@ -322,13 +311,7 @@ def test_a_full_disk_under_the_cache(s3_remote, tmp_path, seeded):
     for number, name in enumerate(["a", "b", "c"]):
         write(writer, name, number)
     whole = disk_bytes(s3_remote.folder / "writer")
-    small = tmp_path / "replica"
-    small.mkdir()
-    size = f"size={whole // 2 + 2 * MIB}"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", small])
-    if mounted.returncode != 0:
-        pytest.skip("file systems cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "replica", whole // 2 + 2 * MIB, s3_remote):
         replica = s3_remote.replica("replica", lazy="true")  # no budget: the disk is the limit
         until(lambda: is_ready(replica), "readiness")
         answers = {200: 0, 507: 0}
@@ -345,47 +328,39 @@ def test_a_full_disk_under_the_cache(s3_remote, tmp_path, seeded):
                 time.sleep(0.2)  # room is being made
         assert answers[200] > answers[507], answers
         replica.stop()
-    finally:
-        s3_remote.stop()
-        subprocess.run(["umount", small], check=True)
 
 
-def test_a_table_that_is_still_coming_is_not_cleaned_up(tmp_path):
-    remote = Remote(tmp_path, f"file://{tmp_path}/remote", {})
-    try:
-        writer = remote.node("writer", acknowledge="remote")
-        write(writer, "a", 1)
-        lazy = remote.replica("replica", lazy="true")
-        until(lambda: is_ready(lazy), "readiness")
-        lazy.stop()
-        replica = remote.replica("replica", cache="1GiB")  # no segment of a is whole yet
-        until(lambda: events(replica, "followed"), "a root")
-        replica.process.send_signal(signal.SIGSTOP)
-        write(writer, "b", 2)
-        objects = tmp_path / "remote/tables/00000002"
-        before = set(objects.iterdir())
-        write(writer, "b", 3, 1000)
-        (second,) = set(objects.iterdir()) - before
-        second.rename(tmp_path / "aside")
-        replica.process.send_signal(signal.SIGCONT)
-        until(lambda: events(replica, "follow_failed"), "the object to be missed")
-        # Being read, a is fetched whole, and what lies about is cleaned up.
-        check(replica, [1, 2, 3], 1, "a")
-        a = tmp_path / "replica/tables/00000001"
-        until(lambda: any(path.suffix == ".flseg" for path in a.iterdir()), "a to be whole")
-        (tmp_path / "aside").rename(second)
-        until(lambda: replica.get("/api/v1/table/b").status == 200, lambda: str(problems(replica)))
-        check(replica, [0, 999], 3, "b")
-        check(replica, [1000, COUNT - 1], 2, "b")
-    finally:
-        remote.stop()
+def test_a_table_that_is_still_coming_is_not_cleaned_up(folder_remote, tmp_path):
+    writer = folder_remote.node("writer", acknowledge="remote")
+    write(writer, "a", 1)
+    lazy = folder_remote.replica("replica", lazy="true")
+    until(lambda: is_ready(lazy), "readiness")
+    lazy.stop()
+    replica = folder_remote.replica("replica", cache="1GiB")  # no segment of a is whole yet
+    until(lambda: events(replica, "followed"), "a root")
+    replica.process.send_signal(signal.SIGSTOP)
+    write(writer, "b", 2)
+    objects = tmp_path / "remote/tables/00000002"
+    before = set(objects.iterdir())
+    write(writer, "b", 3, 1000)
+    (second,) = set(objects.iterdir()) - before
+    second.rename(tmp_path / "aside")
+    replica.process.send_signal(signal.SIGCONT)
+    until(lambda: events(replica, "follow_failed"), "the object to be missed")
+    # Being read, a is fetched whole, and what lies about is cleaned up.
+    check(replica, [1, 2, 3], 1, "a")
+    a = tmp_path / "replica/tables/00000001"
+    until(lambda: any(path.suffix == ".flseg" for path in a.iterdir()), "a to be whole")
+    (tmp_path / "aside").rename(second)
+    until(lambda: replica.get("/api/v1/table/b").status == 200, lambda: str(problems(replica)))
+    check(replica, [0, 999], 3, "b")
+    check(replica, [1000, COUNT - 1], 2, "b")
 
 
-def test_the_cache_is_a_replicas(tmp_path):
-    remote = Remote(tmp_path, f"file://{tmp_path}/remote", {})
+def test_the_cache_is_a_replicas(folder_remote):
     for setting in ({"lazy": "true"}, {"cache": "1GiB"}):
         with pytest.raises(AssertionError, match="are for replicas"):
-            remote.node("writer", **setting)
+            folder_remote.node("writer", **setting)
 
 
 def test_a_cache_that_is_turned_off_becomes_whole(s3_remote):

@@ -9,20 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import Server, daemon_path
-from fault_proxy import FaultProxy
+from fault_proxy import proxy
 from pull_node import until
-from s3_gateway import BUCKET, s3_server
+from s3_gateway import prefix, s3_server
 from test_cache import COUNT, MIB, check, disk_bytes, is_ready, whole_segments, write
-from test_remote import Remote, problems
+from test_remote import folder_remote, problems, s3_remote, small_disk
 
-__all__ = ["s3_server"]
+__all__ = ["folder_remote", "prefix", "proxy", "s3_remote", "s3_server"]
 
 
 @pytest.fixture
-def remote(tmp_path):
-    made = Remote(tmp_path, f"file://{tmp_path}/remote", {})
-    yield made
-    made.stop()
+def remote(folder_remote):
+    return folder_remote
 
 
 @pytest.mark.parametrize("role", ["writer", "replica"])
@@ -186,88 +184,68 @@ def test_a_disk_that_is_smaller_than_the_budget(remote, tmp_path):
     for number, name in enumerate(["a", "b", "c"]):
         write(writer, name, number)
     whole = disk_bytes(remote.folder / "writer")
-    small = tmp_path / "replica"
-    small.mkdir()
-    size = f"size={whole // 2 + 2 * MIB}"
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", small]).returncode != 0:
-        pytest.skip("file systems cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "replica", whole // 2 + 2 * MIB, remote):
         replica = remote.replica("replica", cache=f"{whole * 2}B")
         until(lambda: is_ready(replica), "readiness", 20)
         for number, name in enumerate(["a", "b", "c"]):
             assert replica.get(f"/api/v1/table/{name}").status == 200
             check(replica, [1, COUNT - 1], number, name)
         replica.stop()
-    finally:
-        remote.stop()
-        subprocess.run(["umount", small], check=True)
 
 
-def test_reads_of_what_is_here_do_not_wait_for_those_that_hang(tmp_path, s3_server):
+def test_reads_of_what_is_here_do_not_wait_for_those_that_hang(s3_remote, proxy):
     """Look-ups that wait for the remote hold every worker; those that need none stand behind."""
-    proxy = FaultProxy(s3_server.port)
-    far = Remote(tmp_path, f"s3://{BUCKET}/review-hang", s3_server.env)
-    try:
-        writer = far.node("writer", acknowledge="remote")
-        write(writer, "docs", 1)
-        replica = far.replica("replica", endpoint=proxy.endpoint, lazy="true")
-        until(lambda: is_ready(replica), "readiness")
-        check(replica, [1], 1)
-        proxy.clear()
-        proxy.plan("(GET|HEAD)", r"flseg", hang=True, times=10_000)
-        hanging, ended = 100, []
+    writer = s3_remote.node("writer", acknowledge="remote")
+    write(writer, "docs", 1)
+    replica = s3_remote.replica("replica", endpoint=proxy.endpoint, lazy="true")
+    until(lambda: is_ready(replica), "readiness")
+    check(replica, [1], 1)
+    proxy.clear()
+    proxy.plan("(GET|HEAD)", r"flseg", hang=True, times=10_000)
+    hanging, ended = 100, []
 
-        def ask(number: int) -> None:
-            body = {"keys": [f"k{20_000 + 300 * number}"], "columns": ["f0"]}
-            answer = replica.post("/api/v1/table/docs/fetch", body)
-            assert answer.status == 503
-            if "too many reads wait" not in answer.error:
-                ended.append(number)
+    def ask(number: int) -> None:
+        body = {"keys": [f"k{20_000 + 300 * number}"], "columns": ["f0"]}
+        answer = replica.post("/api/v1/table/docs/fetch", body)
+        assert answer.status == 503
+        if "too many reads wait" not in answer.error:
+            ended.append(number)
 
-        threads = [threading.Thread(target=ask, args=(n,)) for n in range(hanging)]
-        for thread in threads:
-            thread.start()
-        until(lambda: sum("flseg" in seen.target for seen in proxy.seen) > 40, "waiters")
-        check(replica, [1], 1)
-        before = len(ended)
-        for thread in threads:
-            thread.join()
-        assert before < 10, f"{before} of {hanging} had to end first"
-    finally:
-        far.stop()
-        proxy.stop()
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(hanging)]
+    for thread in threads:
+        thread.start()
+    until(lambda: sum("flseg" in seen.target for seen in proxy.seen) > 40, "waiters")
+    check(replica, [1], 1)
+    before = len(ended)
+    for thread in threads:
+        thread.join()
+    assert before < 10, f"{before} of {hanging} had to end first"
 
 
 @pytest.mark.parametrize("when", ["start", "running"])
-def test_a_table_that_could_not_be_opened_is_opened_later(tmp_path, s3_server, when):
+def test_a_table_that_could_not_be_opened_is_opened_later(s3_remote, proxy, when):
     """The store was away for the moment in which a new table's ends were to come."""
-    proxy = FaultProxy(s3_server.port)
-    far = Remote(tmp_path, f"s3://{BUCKET}/review-ends-{when}", s3_server.env)
-    try:
-        writer = far.node("writer", acknowledge="remote")
-        if when == "running":
-            write(writer, "first", 1, 1000)
-            replica = far.replica("replica", endpoint=proxy.endpoint, lazy="true")
-            until(lambda: is_ready(replica), "readiness")
-            replica.process.send_signal(signal.SIGSTOP)
-        proxy.clear()
-        proxy.plan("(GET|HEAD)", r"flseg", answer=403, answer_code="AccessDenied", times=100_000)
-        write(writer, "docs", 1, 1000)
-        if when == "start":
-            replica = far.replica("replica", endpoint=proxy.endpoint, lazy="true")
-        else:
-            replica.process.send_signal(signal.SIGCONT)
-        until(lambda: sum("flseg" in seen.target for seen in proxy.seen) >= 5, "some tries")
-        until(lambda: problems(replica), "health")
-        proxy.clear()
-        body = {"keys": ["k1"], "columns": ["f0"]}
-        answers = []
+    writer = s3_remote.node("writer", acknowledge="remote")
+    if when == "running":
+        write(writer, "first", 1, 1000)
+        replica = s3_remote.replica("replica", endpoint=proxy.endpoint, lazy="true")
+        until(lambda: is_ready(replica), "readiness")
+        replica.process.send_signal(signal.SIGSTOP)
+    proxy.clear()
+    proxy.plan("(GET|HEAD)", r"flseg", answer=403, answer_code="AccessDenied", times=100_000)
+    write(writer, "docs", 1, 1000)
+    if when == "start":
+        replica = s3_remote.replica("replica", endpoint=proxy.endpoint, lazy="true")
+    else:
+        replica.process.send_signal(signal.SIGCONT)
+    until(lambda: sum("flseg" in seen.target for seen in proxy.seen) >= 5, "some tries")
+    until(lambda: problems(replica), "health")
+    proxy.clear()
+    body = {"keys": ["k1"], "columns": ["f0"]}
+    answers = []
 
-        def answers_well() -> bool:
-            answers.append(replica.post("/api/v1/table/docs/fetch", body))
-            return answers[-1].status == 200
+    def answers_well() -> bool:
+        answers.append(replica.post("/api/v1/table/docs/fetch", body))
+        return answers[-1].status == 200
 
-        until(answers_well, lambda: f"{answers[-1]} {problems(replica)}", 15)
-    finally:
-        far.stop()
-        proxy.stop()
+    until(answers_well, lambda: f"{answers[-1]} {problems(replica)}", 15)

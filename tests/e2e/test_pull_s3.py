@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fault_proxy import FaultProxy
+from fault_proxy import FaultProxy, proxy
 from pull_node import COLUMNS, Node, until
 from pull_node import rows as pulled_rows
-from s3_gateway import BUCKET, own_s3_server, s3_server
+from s3_gateway import BUCKET, own_s3_server, prefix, s3_server
 
-__all__ = ["own_s3_server", "s3_server"]
+__all__ = ["own_s3_server", "prefix", "proxy", "s3_server"]
 
 
 class Bucket:
@@ -74,15 +74,8 @@ def node(tmp_path):
 
 
 @pytest.fixture
-def bucket(s3_server, request):
-    return Bucket(s3_server, "".join(c if c.isalnum() else "-" for c in request.node.name))
-
-
-@pytest.fixture
-def proxy(s3_server):
-    made = FaultProxy(s3_server.port)
-    yield made
-    made.stop()
+def bucket(s3_server, prefix):
+    return Bucket(s3_server, prefix)
 
 
 def many(count: int, value: float) -> pa.Table:

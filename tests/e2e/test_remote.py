@@ -1,5 +1,6 @@
 """The truth under a URL: a writer that publishes, replicas that follow, a node that takes over."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,9 +15,9 @@ import pyarrow.fs
 import pytest
 from conftest import Server, daemon_path
 from pull_node import until
-from s3_gateway import BUCKET, own_s3_server, s3_server
+from s3_gateway import BUCKET, own_s3_server, prefix, s3_server
 
-__all__ = ["own_s3_server", "s3_server"]
+__all__ = ["own_s3_server", "prefix", "s3_server"]
 
 SCHEMA = {
     "columns": {
@@ -63,15 +64,40 @@ class Remote:
             node.stop()
 
 
-@pytest.fixture(params=["s3", "folder"])
-def remote(request, tmp_path, s3_server):
-    if request.param == "s3":
-        name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-        made = Remote(tmp_path, f"s3://{BUCKET}/{name}", s3_server.env)
-    else:
-        made = Remote(tmp_path, f"file://{tmp_path}/remote", {})
+@contextlib.contextmanager
+def small_disk(folder: Path, size_bytes: int, remote: Remote):
+    """A file system of that size at `folder`, until the nodes of `remote` have ended."""
+    folder.mkdir()
+    options = f"size={size_bytes}"
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True
+    )
+    if made.returncode != 0:
+        pytest.skip("mounting a small disk takes root")
+    try:
+        yield
+    finally:
+        remote.stop()
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture
+def s3_remote(prefix, tmp_path, s3_server):
+    made = Remote(tmp_path, f"s3://{BUCKET}/{prefix}", s3_server.env)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def folder_remote(tmp_path):
+    made = Remote(tmp_path, f"file://{tmp_path}/remote", {})
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["s3", "folder"])
+def remote(request):
+    return request.getfixturevalue(f"{request.param}_remote")
 
 
 def value_of(node: Server, key: str, table: str = "docs"):

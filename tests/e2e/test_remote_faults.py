@@ -1,32 +1,21 @@
 """What networks, disks and kills do to a writer and its replicas. Nothing is ever shown in part."""
 
 import os
-import subprocess
 import time
 
 import pyarrow as pa
 import pytest
-from fault_proxy import FaultProxy
+from fault_proxy import proxy
 from pull_node import until
-from s3_gateway import BUCKET, s3_server
-from test_remote import SCHEMA, Remote, events, problems, rows, value_of
+from s3_gateway import prefix, s3_server
+from test_remote import SCHEMA, events, problems, rows, s3_remote, small_disk, value_of
 
-__all__ = ["s3_server"]
-
-
-@pytest.fixture
-def proxy(s3_server):
-    made = FaultProxy(s3_server.port)
-    yield made
-    made.stop()
+__all__ = ["prefix", "proxy", "s3_remote", "s3_server"]
 
 
 @pytest.fixture
-def remote(request, tmp_path, s3_server):
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    made = Remote(tmp_path, f"s3://{BUCKET}/{name}", s3_server.env)
-    yield made
-    made.stop()
+def remote(s3_remote):
+    return s3_remote
 
 
 def large(value: int, count: int = 60_000) -> pa.Table:
@@ -114,13 +103,7 @@ def test_a_replica_killed_while_it_downloads_goes_on(remote, proxy):
 
 def test_a_replica_whose_disk_is_full_shows_what_it_has(remote, tmp_path):
     disk = tmp_path / "small"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)], capture_output=True
-    )
-    if made.returncode != 0:
-        pytest.skip("mounting a small disk takes root")
-    try:
+    with small_disk(disk, 12 << 20, remote):
         writer = remote.node("writer")
         writer.create("docs", SCHEMA)
         writer.write("docs", large(1))
@@ -137,8 +120,6 @@ def test_a_replica_whose_disk_is_full_shows_what_it_has(remote, tmp_path):
         until(lambda: value_of(replica, "k59999") == 2, "the next version", 120)
         until(lambda: problems(replica) == [], "health")
         replica.stop()
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_root_by_a_newer_program_is_left_alone(remote, s3_server):

@@ -3,17 +3,11 @@
 import random
 
 import pytest
-from fault_proxy import FaultProxy
+from fault_proxy import proxy
 from object_client import ObjectClient, s3_options
-from s3_gateway import BUCKET, own_s3_server, s3_server
+from s3_gateway import BUCKET, own_s3_server, prefix, s3_server
 
-__all__ = ["own_s3_server", "s3_server"]
-
-
-@pytest.fixture
-def prefix(request) -> str:
-    """A prefix that no other test uses."""
-    return "".join(c if c.isalnum() else "-" for c in request.node.name)
+__all__ = ["own_s3_server", "prefix", "proxy", "s3_server"]
 
 
 @pytest.fixture
@@ -43,13 +37,6 @@ def make_client(tmp_path):
 def client(s3_server, make_client, prefix):
     """A client straight to the server, in a prefix of its own."""
     return make_client(f"s3://{BUCKET}/{prefix}", **s3_options(s3_server.endpoint))
-
-
-@pytest.fixture
-def proxy(s3_server):
-    running = FaultProxy(s3_server.port)
-    yield running
-    running.stop()
 
 
 @pytest.fixture

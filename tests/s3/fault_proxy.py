@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 HEAD_END = b"\r\n\r\n"
 PIECE = 64 * 1024
 
@@ -194,3 +196,11 @@ def reset(writer) -> bool:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
     return False
+
+
+@pytest.fixture
+def proxy(s3_server):
+    """One before the server that tests share."""
+    running = FaultProxy(s3_server.port)
+    yield running
+    running.stop()

@@ -111,6 +111,12 @@ class Gateway:
         )
 
 
+@pytest.fixture
+def prefix(request) -> str:
+    """A prefix that no other test uses."""
+    return "".join(c if c.isalnum() else "-" for c in request.node.name)
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
     """One gateway with the bucket `features`, for tests that only use it."""
