@@ -75,6 +75,9 @@ class Engine {
   // Lifetime: the reader pins that version; it must not outlive the engine.
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
 
+  // Takes a lock for a moment.
+  MemoryUsage GetMemoryUsage() const;
+
   // Manifest changes only: no segment is rewritten. New columns must be nullable.
   Status AddColumn(std::string_view table, const ColumnSchema& column);
   Status WidenColumn(std::string_view table, std::string_view column,

@@ -46,6 +46,12 @@ struct EngineOptions {
   // Memory tables are flushed and neighbouring segments merged in the background. Off only in
   // tests, whose every I/O call then comes in the same order in every run.
   bool background_compaction = true;
+  // Memory for segments: their key indexes, and the rows that are used; other rows are read from
+  // the disk, all of a look-up together. Less than the indexes take is too little, and is exceeded.
+  // On top come memory tables, requests under way and 4 MiB for each thread that reads the disk.
+  // 0: no limit, all is mapped and the kernel decides. What it costs: docs/performance.md.
+  int64_t memory_budget_bytes = 0;
+
   // In kReadOnly: how often to look what another process has written (Engine::Refresh does it
   // once). 20 ms, so that a write is seen within 100; more where there are so many tables that
   // looking takes more than 2 ms. 0: only when told.

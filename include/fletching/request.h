@@ -111,6 +111,15 @@ struct TableInfo {
   Status health;
 };
 
+// How the segments of an engine with a memory budget are kept, in bytes of their files.
+struct MemoryUsage {
+  int64_t budget_bytes = 0;      // 0: there is no budget, and nothing below is counted
+  int64_t index_bytes = 0;       // key indexes, and all else that is no row: in memory
+  int64_t mapped_row_bytes = 0;  // of segments whose rows are kept in memory whole
+  int64_t cold_row_bytes = 0;    // of those whose rows are read from the disk
+  int64_t row_cache_bytes = 0;   // memory for such rows of these as are used
+};
+
 struct SnapshotRequest {
   std::string dir = {};  // new, or empty; outside of the data folder
   // Checks every byte of every segment before it is taken; damage, also of a whole table, ends the

@@ -37,7 +37,14 @@ from fletching._errors import (
     UnavailableError,
     UnsupportedError,
 )
-from fletching._native import Column, InspectLine, SnapshotReport, TableInfo, VerifyReport
+from fletching._native import (
+    Column,
+    InspectLine,
+    MemoryUsage,
+    SnapshotReport,
+    TableInfo,
+    VerifyReport,
+)
 from fletching._native import Engine as _Engine
 from fletching._redis import RedisLoad
 from fletching._redis_source import RedisSource
@@ -63,6 +70,7 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "LockedError",
+    "MemoryUsage",
     "NotFoundError",
     "ReadResult",
     "RedisLoad",
@@ -88,15 +96,19 @@ __all__ = [
 ]
 
 
-def open(path: str | os.PathLike[str], mode: str = "a") -> Database:
+def open(
+    path: str | os.PathLike[str], mode: str = "a", *, memory_budget_bytes: int = 0
+) -> Database:
     """Opens the tables in a folder.
 
     mode: "a" reads at once and becomes the folder's one writer at the first write; "w" does so now
     or raises LockedError naming the process that is; "r" only reads, and follows a writer of the
     same machine: what it commits is seen some 20 ms later. "a" and "w" make the folder when it is
     missing.
+    memory_budget_bytes: memory for key indexes and for the rows that are used; other rows are read
+        from the disk, all of a look-up together. 0: everything is mapped, and the kernel decides.
     """
-    return Database(path, mode)
+    return Database(path, mode, memory_budget_bytes=memory_budget_bytes)
 
 
 def connect(url: str, **options: Any) -> Client:

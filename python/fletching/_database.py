@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from fletching._native import Engine, SnapshotReport, TableInfo
+from fletching._errors import InvalidArgumentError
+from fletching._native import Engine, MemoryUsage, SnapshotReport, TableInfo
 from fletching._redis import RedisLoad, load_redis
 from fletching._redis_source import RedisSource
 from fletching._store import Store
@@ -27,21 +28,30 @@ class Database(Store):
     Errors: as for all stores, and LockedError if another process writes to the folder.
 
     After a fork the child opens the folder again at its first call, and reads what is committed
-    then; one that wrote in the parent leaves the writing to the parent. Pickles as path and mode.
+    then; one that wrote in the parent leaves the writing to the parent. Pickles as what it was
+    opened with.
     """
 
-    def __init__(self, path: str | os.PathLike[str], mode: str = "a") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], mode: str = "a", *, memory_budget_bytes: int = 0
+    ) -> None:
+        if memory_budget_bytes < 0:
+            raise InvalidArgumentError("memory_budget_bytes is 0 or more; 0 sets no limit")
         self.path = os.fspath(path)
         """The folder."""
         self.mode = mode
         """One of "r", "a", "w", as for `fletching.open`."""
+        self.memory_budget_bytes = memory_budget_bytes
+        """Memory for segments; 0 = no limit."""
         self._absolute_path = os.path.abspath(self.path)
         self._opening = threading.Lock()
         self._open()
         _opened.add(self)
 
     def _open(self) -> None:
-        self._tables: LocalTables | None = LocalTables(self._absolute_path, self.mode)
+        self._tables: LocalTables | None = LocalTables(
+            self._absolute_path, self.mode, self.memory_budget_bytes
+        )
         # Also runs at the exit of the process, while threads can still be ended in order.
         self._closer = weakref.finalize(self, self._tables.close)
 
@@ -98,6 +108,10 @@ class Database(Store):
         """
         return self._engine.snapshot(os.fspath(path), verify)
 
+    def memory_usage(self) -> MemoryUsage:
+        """What of the segments is in memory, under `memory_budget_bytes`."""
+        return self._engine.memory_usage()
+
     # -- the database itself ------------------------------------------------------------------
 
     def close(self) -> None:
@@ -118,10 +132,15 @@ class Database(Store):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Database, (self._absolute_path, _mode_elsewhere(self.mode)))
+        mode = _mode_elsewhere(self.mode)
+        return (_open_again, (self._absolute_path, mode, self.memory_budget_bytes))
 
     def __repr__(self) -> str:
         return f"fletching.open({self.path!r}, mode={self.mode!r})"
+
+
+def _open_again(path: str, mode: str, memory_budget_bytes: int) -> Database:
+    return Database(path, mode, memory_budget_bytes=memory_budget_bytes)
 
 
 def _mode_elsewhere(mode: str) -> str:

@@ -235,10 +235,33 @@ class InspectLine:
     def problem(self) -> str:
         """What is wrong; empty = nothing."""
 
+class MemoryUsage:
+    """How segments are kept under a memory budget, in bytes of their files."""
+
+    @property
+    def budget_bytes(self) -> int:
+        """0: there is none; all else is 0 then."""
+
+    @property
+    def index_bytes(self) -> int:
+        """Key indexes, and all else that is no row: in memory."""
+
+    @property
+    def mapped_row_bytes(self) -> int:
+        """Rows of segments that are kept in memory whole."""
+
+    @property
+    def cold_row_bytes(self) -> int:
+        """Rows of segments that are read from the disk."""
+
+    @property
+    def row_cache_bytes(self) -> int:
+        """Memory for such rows of these as are used."""
+
 class Engine:
     """Tables in one folder."""
 
-    def __init__(self, path: str, mode: str) -> None: ...
+    def __init__(self, path: str, mode: str, memory_budget_bytes: int = 0) -> None: ...
     def close(self) -> None: ...
     def create_table(
         self, name: str, columns: Sequence[Column], key: Sequence[str], event_time: str, ttl_ms: int
@@ -246,6 +269,7 @@ class Engine:
     def drop_table(self, name: str) -> None: ...
     def get_table(self, name: str) -> TableInfo: ...
     def list_tables(self) -> list[TableInfo]: ...
+    def memory_usage(self) -> MemoryUsage: ...
     def write(
         self, table: str, source: object, patch: bool, progress: Callable | None = None
     ) -> tuple[int, int]:

@@ -80,9 +80,10 @@ class OwningReader final : public arrow::RecordBatchReader {
 
 class PythonEngine {
  public:
-  PythonEngine(const std::string& path, const std::string& mode) {
+  PythonEngine(const std::string& path, const std::string& mode, int64_t memory_budget_bytes) {
     EngineOptions options;
     options.data_dir = path;
+    options.memory_budget_bytes = memory_budget_bytes;
     if (mode == "r") {
       options.mode = OpenMode::kReadOnly;
     } else if (mode == "a") {
@@ -128,6 +129,8 @@ class PythonEngine {
     if (is_closed_) Raise(InvalidArgument("this engine is closed"));
     return engine_->ListTables();
   }
+
+  MemoryUsage GetMemoryUsage() const { return engine_->GetMemoryUsage(); }
 
   RowsAndVersion Write(const std::string& table, nb::handle source, bool patch,
                        const std::optional<nb::callable>& progress) {
@@ -411,14 +414,27 @@ void BindEngine(nb::module_& module) {
   BindAnswers(module);
   BindRowStream(module);
   BindInspection(module);
+  nb::class_<MemoryUsage>(module, "MemoryUsage",
+                          "How segments are kept under a memory budget, in bytes of their files.")
+      .def_ro("budget_bytes", &MemoryUsage::budget_bytes, "0: there is none; all else is 0 then.")
+      .def_ro("index_bytes", &MemoryUsage::index_bytes,
+              "Key indexes, and all else that is no row: in memory.")
+      .def_ro("mapped_row_bytes", &MemoryUsage::mapped_row_bytes,
+              "Rows of segments that are kept in memory whole.")
+      .def_ro("cold_row_bytes", &MemoryUsage::cold_row_bytes,
+              "Rows of segments that are read from the disk.")
+      .def_ro("row_cache_bytes", &MemoryUsage::row_cache_bytes,
+              "Memory for such rows of these as are used.");
   nb::class_<PythonEngine>(module, "Engine", "Tables in one folder.")
-      .def(nb::init<const std::string&, const std::string&>(), nb::arg("path"), nb::arg("mode"))
+      .def(nb::init<const std::string&, const std::string&, int64_t>(), nb::arg("path"),
+           nb::arg("mode"), nb::arg("memory_budget_bytes") = 0)
       .def("close", &PythonEngine::Close)
       .def("create_table", &PythonEngine::CreateTable, nb::arg("name"), nb::arg("columns"),
            nb::arg("key"), nb::arg("event_time"), nb::arg("ttl_ms"))
       .def("drop_table", &PythonEngine::DropTable, nb::arg("name"))
       .def("get_table", &PythonEngine::GetTable, nb::arg("name"))
       .def("list_tables", &PythonEngine::ListTables)
+      .def("memory_usage", &PythonEngine::GetMemoryUsage)
       .def("write", &PythonEngine::Write, nb::arg("table"), nb::arg("source"), nb::arg("patch"),
            nb::arg("progress") = nb::none(),
            "progress: called now and then with the rows taken so far. -> (rows given, commit "

@@ -46,6 +46,14 @@ inline constexpr MetricDefinition<Gauge> kTableBytes = {
     "fletching_table_bytes", "Bytes of a table, by where they are.", {"table", "tier"}};
 inline constexpr MetricDefinition<Gauge> kTableSegments = {
     "fletching_table_segments", "Segment files of a table.", {"table"}};
+inline constexpr MetricDefinition<Counter> kBudgetRows = {
+    "fletching_budget_rows_total",
+    "Rows found in segments that do not fit into the memory budget, by where they came from.",
+    {"from"}};
+inline constexpr MetricDefinition<Gauge> kBudgetBytes = {
+    "fletching_memory_budget_bytes",
+    "Bytes of segments under a memory budget, by how they are kept.",
+    {"part"}};
 
 // Loads and object storage.
 inline constexpr MetricDefinition<Gauge> kTableLastLoad = {

@@ -20,6 +20,7 @@
 #include "engine/worker.h"
 #include "format/file_names.h"
 #include "io/file.h"
+#include "segment/memory_budget.h"
 #include "table/published.h"
 #include "table/verify.h"
 
@@ -48,6 +49,10 @@ class Engine::Impl {
     context_.memtable_bytes_max = options.memtable_bytes_max;
     context_.small_write_bytes_max = options.small_write_bytes_max;
     context_.durable = options.durable;
+    if (options.memory_budget_bytes > 0) {
+      context_.memory_budget = std::make_shared<segment::MemoryBudget>(
+          static_cast<uint64_t>(options.memory_budget_bytes), options_.metrics);
+    }
   }
 
   ~Impl() { IgnoreError(Close()); }
@@ -208,6 +213,10 @@ class Engine::Impl {
   Result<SnapshotReport> Snapshot(const SnapshotRequest& request) const {
     if (is_closed_) return InvalidArgument("this engine is closed");
     return engine::WriteSnapshot(file_system_, options_.data_dir, *catalog_.Pin(), request);
+  }
+
+  MemoryUsage GetMemoryUsage() const {
+    return context_.memory_budget != nullptr ? context_.memory_budget->usage() : MemoryUsage{};
   }
 
   std::vector<TableInfo> ListTables() const {
@@ -388,6 +397,8 @@ Result<TableInfo> Engine::GetTable(std::string_view name) const {
 }
 
 std::vector<TableInfo> Engine::ListTables() const { return impl_->ListTables(); }
+
+MemoryUsage Engine::GetMemoryUsage() const { return impl_->GetMemoryUsage(); }
 
 Result<WriteResult> Engine::Write(const WriteRequest& request, arrow::RecordBatchReader* source) {
   ARROW_RETURN_NOT_OK(impl_->EnsureWriter());

@@ -72,6 +72,7 @@ class History {
     options.data_dir = folder;
     options.file_system = disk;
     options.memtable_bytes_max = 1 << 16;
+    if (has_event_time) options.memory_budget_bytes = 64 << 10;  // some segments are cold
     options.small_write_bytes_max = 1'300;  // a whole group is large or small by its texts
     engine_ = Engine::Open(options).ValueOrDie();
     EXPECT_TRUE(engine_->CreateTable("t", HistorySchema(has_event_time)).ok());

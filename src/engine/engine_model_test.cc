@@ -60,6 +60,7 @@ class ModelRun {
     options.clock = &clock_;
     options.background_compaction = options_.background;
     options.memtable_bytes_max = 1 << random_.Below(18);
+    if (random_.Chance(40)) options.memory_budget_bytes = int64_t{1} << (8 + random_.Below(14));
     options.small_write_bytes_max = random_.Chance(30) ? 0 : 1 << (8 + random_.Below(7));
     auto engine = Engine::Open(options);
     ASSERT_TRUE(engine.ok()) << engine.status();

@@ -92,6 +92,17 @@ class MappedFile {
   using Accept = std::function<Status(uint64_t offset_bytes, ByteSpan bytes)>;
   virtual Status Fetch(std::span<const FileRange> ranges, const Accept& accept) const;
 
+  // For those who keep less of the file in memory than there is (io/piece_reader.h).
+  // Has OpenDirect succeeded, a descriptor whose reads leave the page cache alone; else -1.
+  virtual int direct_descriptor() const { return -1; }
+  // To be called before anybody reads, and while the name still leads to this file. Best effort.
+  virtual void OpenDirect() {}
+  // Has the disk begin to read these ranges, all at once; advice.
+  virtual void WillNeed(std::span<const FileRange> /*ranges*/) const {}
+  // Nobody will look at this range soon: it takes no memory then, here or in the page cache;
+  // advice.
+  virtual void LetGo(const FileRange& /*range*/) const {}
+
   // Told at every look-up, for a cache that counts and wants to know what nobody uses.
   // was_here: nothing had to be fetched for it.
   virtual void MarkUsed(bool /*was_here*/) const {}

@@ -1,11 +1,17 @@
 #include "io/posix_mapped_file.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
+#include <memory>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include "io/posix_error.h"
 
@@ -13,6 +19,7 @@ namespace fletching::io {
 namespace {
 
 constexpr size_t kLargePageBytes = size_t{2} << 20;
+constexpr size_t kAdvisedPerCall = 1024;  // UIO_MAXIOV
 
 // Reserves addresses for `bytes` starting at a 2 MiB boundary; nullptr when there are none.
 uint8_t* ReserveAligned(size_t bytes) {
@@ -85,7 +92,54 @@ void PosixMappedFile::Populate() const {
   (void)::madvise(const_cast<uint8_t*>(start_), bytes_, MADV_POPULATE_READ);
 }
 
+void PosixMappedFile::OpenDirect() {
+  const int descriptor = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
+  if (descriptor < 0) return;
+  // The same file still, on a file system that means it.
+  struct stat facts;
+  const std::unique_ptr<void, decltype(&std::free)> piece(
+      std::aligned_alloc(kPieceBytes, kPieceBytes), &std::free);
+  if (piece != nullptr && ::fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode) &&
+      static_cast<size_t>(facts.st_size) == bytes_ &&
+      ::pread(descriptor, piece.get(), kPieceBytes, 0) > 0) {
+    direct_descriptor_ = descriptor;
+  } else {
+    ::close(descriptor);
+  }
+}
+
+void PosixMappedFile::WillNeed(std::span<const FileRange> ranges) const {
+  if (start_ == nullptr || ranges.empty()) return;
+  std::vector<iovec> pieces;
+  pieces.reserve(ranges.size());
+  for (const FileRange& range : ranges) {
+    pieces.push_back({const_cast<uint8_t*>(start_) + range.offset_bytes, range.size_bytes});
+  }
+  const auto self = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
+  for (size_t at = 0; at < pieces.size(); at += kAdvisedPerCall) {
+    const size_t count = std::min(kAdvisedPerCall, pieces.size() - at);
+    if (self >= 0 && ::syscall(SYS_process_madvise, self, &pieces[at], count, MADV_WILLNEED, 0) > 0)
+      continue;
+    // Kernels before 5.10, and containers that forbid it.
+    for (size_t i = at; i < at + count; ++i) {
+      (void)::madvise(pieces[i].iov_base, pieces[i].iov_len, MADV_WILLNEED);
+    }
+  }
+  if (self >= 0) ::close(self);
+}
+
+void PosixMappedFile::LetGo(const FileRange& range) const {
+  if (start_ == nullptr || range.size_bytes == 0) return;
+  // The page cache drops only what nobody has mapped.
+  (void)::madvise(const_cast<uint8_t*>(start_) + range.offset_bytes, range.size_bytes,
+                  MADV_DONTNEED);
+  if (direct_descriptor_ < 0) return;
+  (void)::posix_fadvise(direct_descriptor_, static_cast<off_t>(range.offset_bytes),
+                        static_cast<off_t>(range.size_bytes), POSIX_FADV_DONTNEED);
+}
+
 PosixMappedFile::~PosixMappedFile() {
+  if (direct_descriptor_ >= 0) ::close(direct_descriptor_);
   guard_.reset();  // first: once unmapped, the addresses may be somebody else's
   if (start_ != nullptr) ::munmap(const_cast<uint8_t*>(start_), bytes_);
 }

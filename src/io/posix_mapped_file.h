@@ -19,6 +19,10 @@ class PosixMappedFile : public MappedFile {
   ByteSpan bytes() const override { return {start_, bytes_}; }
   const std::string& path() const override { return path_; }
   void Populate() const override;
+  int direct_descriptor() const override { return direct_descriptor_; }
+  void OpenDirect() override;
+  void WillNeed(std::span<const FileRange> ranges) const override;
+  void LetGo(const FileRange& range) const override;
 
  protected:
   struct Mapping {
@@ -32,6 +36,7 @@ class PosixMappedFile : public MappedFile {
   const std::string path_;
   const uint8_t* start_;  // nullptr for an empty file, which cannot be mapped
   size_t bytes_;
+  int direct_descriptor_ = -1;
   std::optional<MappingGuard> guard_;
 };
 

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "format/segment_layout.h"
 #include "segment/keys.h"
+#include "segment/row_arena.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -25,6 +26,11 @@ struct KeySelection {
   bool is_all = true;
   // Body offsets that will be gathered from rows of more than one cache line: fetched with the row.
   std::span<const uint32_t> touched = {};
+  // Where rows go that have no place in memory. Null: they are read through the mapping, however
+  // slowly.
+  RowArena* arena = nullptr;
+  // Background work: what it finds is not used, so it does not belong into the row cache.
+  bool is_background = false;
 
   int64_t count() const { return is_all ? keys->count : static_cast<int64_t>(positions.size()); }
   int64_t At(int64_t i) const { return is_all ? i : positions[static_cast<size_t>(i)]; }

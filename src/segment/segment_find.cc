@@ -313,6 +313,9 @@ class SegmentReader::Finder {
 
 Result<int64_t> SegmentReader::Find(const KeySelection& keys, const uint8_t** bodies_out,
                                     uint32_t* rows_out) const {
+  if (is_cold_.load(std::memory_order_acquire) && keys.arena != nullptr) {
+    return FindCold(keys, bodies_out, rows_out);
+  }
   bool was_here = true;
   if (is_partial_ && unverified_hot_count_.load(std::memory_order_acquire) != 0) {
     ARROW_ASSIGN_OR_RAISE(was_here, FetchFor(keys));

@@ -5,6 +5,7 @@
 #include <arrow/type.h>
 
 #include "base/checksum.h"
+#include "segment/memory_budget.h"
 #include "segment/physical.h"
 #include "segment/segment_reader.h"
 
@@ -18,7 +19,23 @@ using format::SegmentHeader;
 SegmentReader::SegmentReader(std::shared_ptr<io::MappedFile> file)
     : file_(std::move(file)), is_partial_(file_->is_partial()), bytes_(file_->bytes()) {}
 
-Result<std::shared_ptr<SegmentReader>> SegmentReader::Open(std::shared_ptr<io::MappedFile> file) {
+SegmentReader::~SegmentReader() {
+  if (budget_ != nullptr) budget_->Remove(this);
+}
+
+Result<std::shared_ptr<SegmentReader>> SegmentReader::Open(std::shared_ptr<io::MappedFile> file,
+                                                           std::shared_ptr<MemoryBudget> budget) {
+  if (budget != nullptr) file->OpenDirect();
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<SegmentReader> reader, OpenChecked(file));
+  if (budget != nullptr) {
+    reader->budget_ = std::move(budget);
+    reader->cache_id_ = reader->budget_->Add(reader.get());
+  }
+  return reader;
+}
+
+Result<std::shared_ptr<SegmentReader>> SegmentReader::OpenChecked(
+    const std::shared_ptr<io::MappedFile>& file) {
   if (!file->is_partial()) return OpenOnce(file);
   ARROW_RETURN_NOT_OK(FetchEnds(*file, false));
   auto reader = OpenOnce(file);

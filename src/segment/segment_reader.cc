@@ -74,7 +74,7 @@ bool SegmentReader::IsSame(ByteSpan file) const {
 void SegmentReader::WarmUp() const {
   static const auto memory_bytes =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  if (is_partial_ || file_bytes() > memory_bytes / kWarmPart) return;
+  if (is_partial_ || is_cold_ || file_bytes() > memory_bytes / kWarmPart) return;
   file_->Populate();
   IgnoreError(VerifyAll());
 }
@@ -178,6 +178,7 @@ Status SegmentReader::Scan(uint64_t* cursor, int64_t limit, std::vector<ByteSpan
   const auto* dead = reinterpret_cast<const uint32_t*>(bytes_.data() + footer_.dead_offset);
   const uint32_t* dead_end = dead + footer_.dead_count;
   const uint32_t* next_dead = std::lower_bound(dead, dead_end, static_cast<uint32_t>(*cursor));
+  const uint64_t begun_at = *cursor * layout_.unit_bytes;
   uint64_t ahead_until = 0;  // of a partial file, whose rows come in long stretches
   while (*cursor < end_address() && static_cast<int64_t>(keys_out->size()) < limit) {
     const auto row = static_cast<uint32_t>(*cursor);
@@ -208,7 +209,18 @@ Status SegmentReader::Scan(uint64_t* cursor, int64_t limit, std::vector<ByteSpan
     bodies_out->push_back(view.body);
     rows_out->push_back(row);
   }
+  if (is_cold_) LetGoBehind(begun_at, *cursor * layout_.unit_bytes);
   return Status::OK();
+}
+
+// Of a scan that went from one offset in the row block to another: what it left so far behind that
+// nobody looks at the rows any more.
+void SegmentReader::LetGoBehind(uint64_t begun_at, uint64_t ended_at) const {
+  const uint64_t first = begun_at / kScanAheadBytes;
+  const uint64_t last = ended_at / kScanAheadBytes;
+  if (first == last || first == 0) return;
+  file_->LetGo(
+      {footer_.row_offset + (first - 1) * kScanAheadBytes, (last - first) * kScanAheadBytes});
 }
 
 }  // namespace fletching::segment

@@ -7,10 +7,11 @@
 // are first touched; a warm read only asks one flag.
 // Of a partial file (io/file.h) the blocks that a call needs are fetched when they are not here,
 // for all keys of a look-up together: buckets, then rows, then their text. They may then fail or
-// wait as what lies elsewhere does. A file cut short under us, or a page that cannot be read, looks
-// like rows of zeros or damage; CheckIntact, asked after the last look at bodies, says so. Threads:
-// any number may call Find, Gather and Scan at once. Lifetime: bodies returned point into the
-// mapping and live as long as the reader.
+// wait as what lies elsewhere does. Of a cold segment, one whose rows have no room in the memory
+// budget, Find copies rows into the look-up's arena. A file cut short under us, or a page that
+// cannot be read, looks like rows of zeros or damage; CheckIntact, asked after the last look at
+// bodies, says so. Threads: any number may call Find, Gather and Scan at once. Lifetime: bodies
+// returned point into the mapping and live as long as the reader.
 #pragma once
 
 #include <atomic>
@@ -30,14 +31,23 @@
 
 namespace fletching::segment {
 
+class MemoryBudget;
+
 class SegmentReader {
  public:
+  // budget: what the segment's rows have to fit into; null = the machine's memory.
   // Errors: kCorruption naming the offset that does not add up; kUnsupported for newer versions.
-  static Result<std::shared_ptr<SegmentReader>> Open(std::shared_ptr<io::MappedFile> file);
+  static Result<std::shared_ptr<SegmentReader>> Open(std::shared_ptr<io::MappedFile> file,
+                                                     std::shared_ptr<MemoryBudget> budget = {});
+  ~SegmentReader();
+  SegmentReader(const SegmentReader&) = delete;
+  SegmentReader& operator=(const SegmentReader&) = delete;
 
   // bodies_out[i], rows_out[i]: body and address of the i-th selected key's row, or nullptr.
   // Tombstones are found like other rows. Returns how many were found.
-  // Cost: about two cache misses a key, overlapped.
+  // Lifetime of the bodies: the reader's, or that of the selection's arena when there is one.
+  // Cost: about two cache misses a key, overlapped; of a cold segment, a read of the disk for each
+  // row that is not in the row cache, all of them under way at once.
   Result<int64_t> Find(const KeySelection& keys, const uint8_t** bodies_out,
                        uint32_t* rows_out) const;
 
@@ -53,6 +63,10 @@ class SegmentReader {
 
   // Checks every block now. Errors: kCorruption, naming the first bad block.
   Status VerifyAll() const;
+
+  // By the memory budget: whether rows are read from the disk, one look-up's together, and not
+  // through the mapping.
+  void SetCold(bool is_cold) const;
 
   // Maps and checks all blocks, lest the first readers do: of a segment that was just written and
   // is about to be shown. Does nothing for partial files, and for those that would push too much
@@ -90,6 +104,8 @@ class SegmentReader {
 
  private:
   explicit SegmentReader(std::shared_ptr<io::MappedFile> file);
+  static Result<std::shared_ptr<SegmentReader>> OpenChecked(
+      const std::shared_ptr<io::MappedFile>& file);
   static Result<std::shared_ptr<SegmentReader>> OpenOnce(
       const std::shared_ptr<io::MappedFile>& file);
   // Opening: segment_open.cc.
@@ -135,10 +151,14 @@ class SegmentReader {
   // Locating: segment_find.cc.
   template <bool kIsAll, bool kHasOffsets, bool kIsVerified>
   class Finder;
+  class ColdFinder;  // segment_cold.cc
+  Result<int64_t> FindCold(const KeySelection& keys, const uint8_t** bodies_out,
+                           uint32_t* rows_out) const;
   struct RowBlock;
   Result<const uint8_t*> MatchVerified(uint32_t row, ByteSpan key) const;
   Status SearchChain(ByteSpan key, uint64_t hash, uint32_t* row, const uint8_t** body_out) const;
   Status CheckTail(const uint8_t* body) const;
+  void LetGoBehind(uint64_t begun_at, uint64_t ended_at) const;
   Status GatherSparse(const format::ColumnEntry& entry, const LayoutColumn& column,
                       const RowSelection& rows, ColumnOutput* output) const;
 
@@ -155,6 +175,9 @@ class SegmentReader {
   std::unique_ptr<std::atomic<uint64_t>[]> verified_;  // bit per block
   // Blocks of rows and index not verified yet; at 0 a read no longer asks.
   mutable std::atomic<int64_t> unverified_hot_count_{0};
+  std::shared_ptr<MemoryBudget> budget_;
+  uint32_t cache_id_ = 0;  // of this segment in the budget's row cache
+  mutable std::atomic<bool> is_cold_{false};
 };
 
 }  // namespace fletching::segment

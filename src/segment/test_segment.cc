@@ -6,6 +6,7 @@
 #include <arrow/api.h>
 
 #include "base/check.h"
+#include "segment/memory_budget.h"
 
 namespace fletching::segment {
 
@@ -71,6 +72,8 @@ Result<std::shared_ptr<arrow::Array>> ReadColumn(const SegmentReader& reader, co
   selection.keys = &batch;
   selection.hashes = hashes.data();
   selection.hash_seed = kSeed;
+  RowArena arena;
+  selection.arena = &arena;
   std::vector<const uint8_t*> bodies(count);
   std::vector<uint32_t> rows(count);
   ARROW_ASSIGN_OR_RAISE(*found_count, reader.Find(selection, bodies.data(), rows.data()));
@@ -123,7 +126,14 @@ Segment::Segment(const Plan& plan, const std::vector<KeyArrays>& keys,
   }
   summary_ = writer->Finish().ValueOrDie();
   reader_ = SegmentReader::Open(disk_.Map("/s").ValueOrDie()).ValueOrDie();
-  partial_ = SegmentReader::Open(MakePartial()).ValueOrDie();
+  const uint64_t row_bytes = reader_->footer().row_bytes;
+  // Room for the rows of neither of two, but for some in the cache.
+  const uint64_t budget_bytes = 2 * (reader_->file_bytes() - row_bytes) + row_bytes / 2;
+  const auto budget = std::make_shared<MemoryBudget>(static_cast<int64_t>(budget_bytes), nullptr);
+  others_.push_back(SegmentReader::Open(MakePartial()).ValueOrDie());
+  others_.push_back(SegmentReader::Open(disk_.Map("/s").ValueOrDie(), budget).ValueOrDie());
+  others_.push_back(SegmentReader::Open(MakePartial(), budget).ValueOrDie());
+  FLETCHING_CHECK(row_bytes == 0 || budget->usage().mapped_row_bytes == 0);
 }
 
 std::shared_ptr<PartialCopy> Segment::MakePartial() {
@@ -133,9 +143,13 @@ std::shared_ptr<PartialCopy> Segment::MakePartial() {
 std::shared_ptr<arrow::Array> Segment::Read(const KeyArrays& keys, uint32_t column_id,
                                             const std::shared_ptr<arrow::DataType>& type) {
   const auto array = ReadColumn(*reader_, keys, column_id, type, &found_count).ValueOrDie();
-  int64_t found_in_partial = 0;
-  const auto same = ReadColumn(*partial_, keys, column_id, type, &found_in_partial).ValueOrDie();
-  FLETCHING_CHECK(found_in_partial == found_count && same->Equals(array));
+  for (const auto& other : others_) {
+    for (int time = 0; time < 2; ++time) {  // the second time from the row cache
+      int64_t found = 0;
+      const auto same = ReadColumn(*other, keys, column_id, type, &found).ValueOrDie();
+      FLETCHING_CHECK(found == found_count && same->Equals(array));
+    }
+  }
   return array;
 }
 

@@ -1,4 +1,5 @@
-// A segment in memory that is read whole and as a partial file: both must give the same.
+// A segment in memory that is read whole, as a partial file and as a cold one: all must give the
+// same.
 #pragma once
 
 #include <cstdint>
@@ -66,7 +67,7 @@ class Segment {
   Segment(const Plan& plan, const std::vector<KeyArrays>& keys,
           const std::vector<std::vector<std::shared_ptr<arrow::Array>>>& columns);
 
-  // As ReadColumn, and the same of a partial file.
+  // As ReadColumn, and the same of a partial file, a cold one and one that is both.
   std::shared_ptr<arrow::Array> Read(const KeyArrays& keys, uint32_t column_id,
                                      const std::shared_ptr<arrow::DataType>& type);
   std::shared_ptr<PartialCopy> MakePartial();  // nothing of it is here yet
@@ -79,7 +80,7 @@ class Segment {
   io::SimFileSystem disk_;
   SegmentSummary summary_;
   std::shared_ptr<SegmentReader> reader_;
-  std::shared_ptr<SegmentReader> partial_;
+  std::vector<std::shared_ptr<SegmentReader>> others_;  // partial, cold, and both
 };
 
 }  // namespace fletching::segment

@@ -42,6 +42,7 @@ struct RemoteConfig {
 
 struct ServerConfig {
   std::string data_dir = "fletching-data";
+  int64_t memory_budget_bytes = 0;  // as EngineOptions
   http::HttpServerOptions http;
   // A port that serves /metrics alone; no host = none. The HTTP door has /metrics besides.
   http::HostPort metrics;

@@ -31,6 +31,19 @@ void ReadTables(const Engine& engine, MetricReadings* out) {
   }
 }
 
+void ReadMemoryBudget(const Engine& engine, MetricReadings* out) {
+  const MemoryUsage usage = engine.GetMemoryUsage();
+  if (usage.budget_bytes == 0) return;
+  const auto add = [&](const char* part, int64_t bytes) {
+    out->Add(metric::kBudgetBytes, {part}, static_cast<double>(bytes));
+  };
+  add("budget", usage.budget_bytes);
+  add("index", usage.index_bytes);
+  add("mapped_rows", usage.mapped_row_bytes);
+  add("row_cache", usage.row_cache_bytes);
+  add("cold_rows", usage.cold_row_bytes);
+}
+
 void ReadDisk(const std::string& data_dir, MetricReadings* out) {
   struct statvfs disk = {};
   if (statvfs(data_dir.c_str(), &disk) != 0) return;
@@ -87,6 +100,7 @@ void ReadFiles(MetricReadings* out) {
 void AddMetricSources(const Engine* engine, const std::string& data_dir, Metrics* metrics) {
   metrics->Get(metric::kBuildInfo, {FLETCHING_VERSION})->Set(1);
   metrics->AddSource([engine](MetricReadings* out) { ReadTables(*engine, out); });
+  metrics->AddSource([engine](MetricReadings* out) { ReadMemoryBudget(*engine, out); });
   metrics->AddSource([data_dir](MetricReadings* out) { ReadDisk(data_dir, out); });
   metrics->AddSource([boot = BootSeconds()](MetricReadings* out) {
     ReadStat(boot, out);

@@ -14,6 +14,7 @@ namespace {
 using Config = ServerConfig;
 
 // Where each number lives. Settings that hold a size, a duration or a count differ only in this.
+int64_t& MemoryBytes(Config& config) { return config.memory_budget_bytes; }
 int64_t& BodyBytes(Config& config) { return config.http.limits.data_bytes_max; }
 int64_t& JsonBytes(Config& config) { return config.http.handlers.json_bytes_max; }
 int64_t& KeysBytes(Config& config) { return config.http.limits.keys_bytes_max; }
@@ -191,12 +192,14 @@ std::string ShowRole(Config& config) {
 }
 
 constexpr std::string_view kAll = "all";
-Status ReadCache(std::string_view text, Config* config) {
-  config->remote.cache_bytes = 0;
-  return text == kAll ? Status::OK() : ReadSize<CacheBytes>(text, config);
+template <Number where>  // 0 = no limit
+Status ReadLimit(std::string_view text, Config* config) {
+  where(*config) = 0;
+  return text == kAll ? Status::OK() : ReadSize<where>(text, config);
 }
-std::string ShowCache(Config& config) {
-  return config.remote.cache_bytes == 0 ? std::string(kAll) : ShowSize<CacheBytes>(config);
+template <Number where>
+std::string ShowLimit(Config& config) {
+  return where(config) == 0 ? std::string(kAll) : ShowSize<where>(config);
 }
 constexpr std::array<std::string_view, 2> kLevelsOfAcknowledgement = {"local", "remote"};
 Status ReadAcknowledge(std::string_view text, Config* config) {
@@ -210,6 +213,8 @@ std::string ShowAcknowledge(Config& config) {
 
 constexpr auto kSettings = std::to_array<Setting>({
     {"data_dir", "FOLDER", "Where tables live; made when missing", ReadDataDir, ShowDataDir},
+    {"memory_budget", "SIZE", "Memory for segments, other rows stay on the disk; all sets no limit",
+     ReadLimit<MemoryBytes>, ShowLimit<MemoryBytes>},
     {"http.listen", "HOST:PORT", "Address of the HTTP door; port 0 takes any free one", ReadListen,
      ShowListen},
     {"http.threads", "N", "Threads that move bytes; 0 is one per core, 8 at most",
@@ -265,7 +270,7 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"remote.poll_interval", "TIME", "How often a replica looks", ReadDuration<PollMs>,
      ShowDuration<PollMs>},
     {"remote.cache", "SIZE", "How much disk a replica's segments may take; all sets no limit",
-     ReadCache, ShowCache},
+     ReadLimit<CacheBytes>, ShowLimit<CacheBytes>},
     {"remote.lazy", "BOOL", "A replica fetches rows when they are read, no whole segments",
      ReadSwitch<Lazy>, ShowSwitch<Lazy>},
     {"remote.keep_deleted", "TIME", "How long objects stay that nothing names any more",

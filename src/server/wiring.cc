@@ -270,6 +270,7 @@ Status Serve(const LoadedConfig& loaded) {
   EngineOptions options;
   options.metrics = &metrics;
   options.data_dir = config.data_dir;
+  options.memory_budget_bytes = config.memory_budget_bytes;
   options.mode = OpenMode::kWrite;
   ARROW_ASSIGN_OR_RAISE(const auto remote, RemoteSetup::Make(config, &metrics, &log));
   remote->Prepare(&options);

@@ -10,6 +10,7 @@ Status Locator::Run() {
   const auto count = static_cast<size_t>(keys_.count);
   s_.Resize(count);
   s_.sources.clear();
+  s_.arena.Clear();
   const std::vector<Source>& sources = version_.sources;
   size_t first = 0;
   while (first < sources.size() && sources[first].row_count() == 0) ++first;
@@ -41,7 +42,8 @@ KeySelection Locator::Selection(size_t source) {
   KeySelection selection{.keys = &keys_,
                          .hashes = s_.hashes.data(),
                          .hash_seed = version_.state->hash_seed,
-                         .is_hashed = true};
+                         .is_hashed = true,
+                         .arena = &s_.arena};
   selection.touched = Touched(version_.sources[source].layout());
   return selection;
 }

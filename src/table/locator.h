@@ -29,6 +29,7 @@ struct LocateScratch {
   std::vector<uint64_t> partition_hashes;
   std::vector<uint32_t> positions;
   std::vector<uint32_t> starts;
+  segment::RowArena arena;  // rows of cold segments, until the next read
 
   static constexpr size_t kKeptKeys = 64 * 1024;
   void Resize(size_t count) {

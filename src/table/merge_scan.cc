@@ -55,7 +55,12 @@ Status MergeScan::DropShadowed(const KeyBatch& keys, std::vector<uint64_t>* hash
                                const MergeChunk& chunk, std::vector<bool>* keep) {
   std::vector<const uint8_t*> bodies(keep->size());
   std::vector<uint32_t> rows(keep->size());
-  segment::KeySelection all{.keys = &keys, .hashes = hashes->data(), .is_hashed = true};
+  arena_.Clear();
+  segment::KeySelection all{.keys = &keys,
+                            .hashes = hashes->data(),
+                            .is_hashed = true,
+                            .arena = &arena_,
+                            .is_background = true};
   ARROW_ASSIGN_OR_RAISE(const int64_t found,
                         sources_[rival].Find(all, commit_, bodies.data(), rows.data()));
   if (found == 0) return Status::OK();

@@ -44,6 +44,7 @@ class MergeScan {
   bool keep_tombstones_;
   size_t left_;  // sources not finished; the current one is sources_[left_ - 1]
   uint64_t cursor_ = 0;
+  segment::RowArena arena_;  // rows of cold rivals, for one chunk and one rival
 };
 
 // Keys as one batch, copied together. Lifetime: owns its bytes.

@@ -39,12 +39,17 @@ class Counter;
 class Metrics;
 }  // namespace fletching
 
+namespace fletching::segment {
+class MemoryBudget;
+}
+
 namespace fletching::table {
 
 // What tables get from the engine. Lifetime: outlives every table.
 struct TableContext {
   io::FileSystem* file_system = nullptr;
-  io::SegmentOpener* segment_opener = nullptr;  // null: the file system
+  io::SegmentOpener* segment_opener = nullptr;                // null: the file system
+  std::shared_ptr<segment::MemoryBudget> memory_budget = {};  // null: the machine's memory
   const Clock* clock = nullptr;
   const BatchCaster* caster = nullptr;
   std::function<uint64_t()> random;   // seeds and salts; thread-safe

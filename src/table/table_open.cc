@@ -149,7 +149,8 @@ Result<Source> Table::OpenSegment(uint64_t number, const TableState& state) cons
   ARROW_ASSIGN_OR_RAISE(auto file, context_.segment_opener != nullptr
                                        ? context_.segment_opener->OpenSegment(path)
                                        : context_.file_system->Map(path));
-  ARROW_ASSIGN_OR_RAISE(auto reader, segment::SegmentReader::Open(std::move(file)));
+  ARROW_ASSIGN_OR_RAISE(auto reader,
+                        segment::SegmentReader::Open(std::move(file), context_.memory_budget));
   ARROW_RETURN_NOT_OK(CheckFits(state, *reader));
   Source source;
   source.segment = std::move(reader);

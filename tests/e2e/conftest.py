@@ -69,10 +69,15 @@ class Answer:
 
 
 class Server:
-    """One running fletchingd; `bare`: with these flags and no others."""
+    """One running fletchingd; `bare`: with these flags and no others. cgroup: where it runs."""
 
     def __init__(
-        self, folder: Path, *flags: str, env: dict[str, str] | None = None, bare: bool = False
+        self,
+        folder: Path,
+        *flags: str,
+        env: dict[str, str] | None = None,
+        bare: bool = False,
+        cgroup: Path | None = None,
     ):
         self.folder = folder
         self.log_path = folder.parent / f"{folder.name}.log"
@@ -82,13 +87,19 @@ class Server:
         for flag, value in own.items():
             command += [] if bare or flag in flags else [flag, value]
         self.log = self.log_path.open("ab")
+
+        def begin() -> None:
+            # Tests may run below nohup, whose children ignore it.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            if cgroup is not None:
+                (cgroup / "cgroup.procs").write_text(str(os.getpid()))
+
         self.process = subprocess.Popen(
             [str(part) for part in command],
             stdout=subprocess.PIPE,
             stderr=self.log,
             env={**base, **(env or {})},
-            # Tests may run below nohup, whose children ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+            preexec_fn=begin,
         )
         line = self.process.stdout.readline()
         assert line, f"fletchingd ended: {self.log_path.read_text()}"

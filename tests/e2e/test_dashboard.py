@@ -113,7 +113,7 @@ def prometheus(make_server, tmp_path):
     )
     replica = make_server(
         *("--metrics", ":0", "--remote", remote, "--remote-role", "replica"),
-        *("--remote-lazy", "true", "--remote-cache", "1GiB"),
+        *("--remote-lazy", "true", "--remote-cache", "1GiB", "--memory-budget", "1KiB"),
         folder="replica",
     )
     rows = pa.table({"k": [f"k{n}" for n in range(1000)], "v": list(range(1000))})

@@ -31,6 +31,7 @@ SEEN = {
     "--config": "test_program.py::test_a_file_an_environment_and_flags_together",
     "--promote": "test_remote.py::test_acknowledged_remote_means_that_a_new_node_has_it",
     "--data-dir": "test_dialects.py::test_our_own",
+    "--memory-budget": "test_memory_budget.py::test_rows_that_have_no_room_are_read_from_the_disk",
     "--http": "test_program.py::test_ipv6_and_a_port_of_ones_own",
     "--http-threads": "test_settings.py::test_threads",
     "--http-write-threads": "test_settings.py::test_threads",
