@@ -290,7 +290,7 @@ Status Serve(const LoadedConfig& loaded) {
   http.guard = security->guard();
   http.tls = security->tls();
   http.spool_folder = config.data_dir;
-  http.reads_may_wait = remote->reads_may_wait();
+  http.reads_may_wait = remote->reads_may_wait() || config.memory_budget_bytes > 0;
   http.handlers.not_ready = [puller = puller.get(), remote = remote.get()] {
     const std::string why = remote->WhyNotReady();
     return why.empty() ? WhyNotReady(*puller) : why;
