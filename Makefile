@@ -23,7 +23,7 @@ configure = cmake --preset $(1) -B $(2) -DFLETCHING_ROOMS="$(ROOMS)" --log-level
 compile = cmake --build $(1) -j$(JOBS) $(if $(2),--target $(2))
 
 .PHONY: build setup setup-dev demo demo-s3 test test-unit test-python lint fmt bench asan tsan fuzz serve \
-        wheel test-wheel test-torch docs weigh mutants crash headers clean help
+        wheel test-wheel test-torch docs weigh mutants crash soak headers clean help
 
 build: setup-dev ## incremental dev build of everything
 	@$(call configure,dev,$(BUILD))
@@ -102,6 +102,10 @@ crash: setup-dev ## CYCLES=200: kill -9 under load, reopen, compare; SEED= repea
 	@$(call compile,$(BUILD),fletching_crash_test)
 	@FLETCHING_CRASH_CYCLES=$(or $(CYCLES),200) $(if $(SEED),FLETCHING_CRASH_SEED=$(SEED)) \
 	  $(BUILD)/bin/fletching_crash_test --gtest_brief=1
+
+soak: build ## S=180: eight readers beside a writer, killed again and again; SEED= repeats the kills
+	@PYTHONPATH=$(CURDIR)/$(BUILD)/python FLETCHING_SOAK_S=$(S) FLETCHING_SOAK_SEED=$(or $(SEED),0) \
+	  $(PY) -m pytest -q -s --timeout=0 python/tests/test_following_soak.py
 
 mutants: setup-dev ## seeded faults, each of which a test must catch; M=name for one
 	@$(PY) tools/mutants.py --jobs $(JOBS) $(M)
