@@ -6,13 +6,12 @@ import random
 import re
 import threading
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from cgroups import kills, memory_cgroup
 from conftest import ARROW, Server, to_ipc
 
 MIB = 1 << 20
@@ -91,44 +90,15 @@ def test_rows_that_have_no_room_are_read_from_the_disk(tmp_path):
         server.stop()
 
 
-@contextlib.contextmanager
-def memory_cgroup(limit_bytes: int) -> Iterator[Path]:
-    """Of the first or the second version, whichever has the memory controller here."""
-    for root, name in (
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-        (Path("/sys/fs/cgroup"), "memory.max"),
-    ):
-        folder = root / f"fletching-{uuid.uuid4().hex}"
-        with contextlib.suppress(OSError):
-            folder.mkdir()
-            if (folder / name).exists():
-                (folder / name).write_text(str(limit_bytes))
-                break
-            folder.rmdir()
-    else:
-        pytest.skip("no memory cgroup can be made here")
-    try:
-        yield folder
-    finally:
-        for _ in range(100):  # until its processes have ended
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-                break
-            time.sleep(0.05)
-
-
-def kills(cgroup: Path) -> int:
-    for name in ("memory.oom_control", "memory.events"):
-        if (cgroup / name).exists():
-            return int(re.search(r"oom_kill (\d+)", (cgroup / name).read_text()).group(1))
-    return 0
-
-
 def test_four_times_as_much_data_as_memory(tmp_path):
     """Uniform keys, several clients and a writer, in a quarter of the memory of the data."""
     count = 1_000_000
     limit_bytes = load(tmp_path / "data", count) // 4
-    with memory_cgroup(limit_bytes) as cgroup:
+    with contextlib.ExitStack() as stack:
+        try:
+            cgroup = stack.enter_context(memory_cgroup(limit_bytes))
+        except OSError as error:
+            pytest.skip(str(error))
         budget = f"--memory-budget={limit_bytes // 2}B"
         server = Server(tmp_path / "data", budget, cgroup=cgroup)
         failures: list[BaseException] = []

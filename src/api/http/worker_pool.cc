@@ -11,12 +11,16 @@ WorkerPool::WorkerPool(int thread_count) {
 WorkerPool::~WorkerPool() { Stop(); }
 
 void WorkerPool::Post(std::function<void()> task) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return;
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  if (idle_.empty()) {
     tasks_.push_back(std::move(task));
+    return;
   }
-  wake_.notify_one();
+  Idle* const last = idle_.back();
+  idle_.pop_back();
+  last->task = std::move(task);
+  last->wake.notify_one();  // with the lock: once it is free, the thread may be gone
 }
 
 void WorkerPool::Stop() {
@@ -25,22 +29,29 @@ void WorkerPool::Stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     dropped.swap(tasks_);
+    for (Idle* idle : idle_) idle->wake.notify_one();
+    idle_.clear();
   }
-  wake_.notify_all();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
 }
 
 void WorkerPool::Run() {
+  Idle self;
   std::unique_lock lock(mutex_);
-  while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-    if (stopping_) return;
-    std::function<void()> task = std::move(tasks_.front());
-    tasks_.pop_front();
+  while (!stopping_) {
+    std::function<void()> task;
+    if (!tasks_.empty()) {
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    } else {
+      idle_.push_back(&self);
+      self.wake.wait(lock, [&] { return stopping_ || self.task != nullptr; });
+      task = std::exchange(self.task, nullptr);
+    }
     lock.unlock();
-    task();
+    if (task != nullptr) task();
     task = nullptr;  // what it holds goes before the lock is taken again
     lock.lock();
   }
