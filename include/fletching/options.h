@@ -46,10 +46,12 @@ struct EngineOptions {
   // Memory tables are flushed and neighbouring segments merged in the background. Off only in
   // tests, whose every I/O call then comes in the same order in every run.
   bool background_compaction = true;
-  // Memory for segments: their key indexes, and the rows that are used; other rows are read from
-  // the disk, all of a look-up together. Less than the indexes take is too little, and is exceeded.
-  // On top come memory tables, requests under way and 4 MiB for each thread that reads the disk.
-  // 0: no limit, all is mapped and the kernel decides. What it costs: docs/performance.md.
+  // Memory for rows: the key indexes of segments, rows that are used, and writes of one table that
+  // are in no segment yet (memtable_bytes_max is a sixteenth of it at the most); other rows are
+  // read from the disk, all of a look-up together. Less than the indexes take is too little, and
+  // is exceeded. On top come requests under way, 4 MiB for each thread that reads the disk, and 12
+  // bytes a row while a segment is written. 0: no limit, all is mapped and the kernel decides.
+  // What it costs: docs/performance.md.
   int64_t memory_budget_bytes = 0;
 
   // In kReadOnly: how often to look what another process has written (Engine::Refresh does it

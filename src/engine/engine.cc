@@ -50,8 +50,7 @@ class Engine::Impl {
     context_.small_write_bytes_max = options.small_write_bytes_max;
     context_.durable = options.durable;
     if (options.memory_budget_bytes > 0) {
-      context_.memory_budget = std::make_shared<segment::MemoryBudget>(
-          static_cast<uint64_t>(options.memory_budget_bytes), options_.metrics);
+      UseBudget(options.memory_budget_bytes);
     }
   }
 
@@ -235,6 +234,18 @@ class Engine::Impl {
   }
 
  private:
+  // What is written waits in memory too: in smaller tables then, for which a writer keeps room.
+  void UseBudget(int64_t budget_bytes) {
+    const int64_t memtable_bytes = std::max<int64_t>(budget_bytes / 16, int64_t{1} << 20);
+    context_.memtable_bytes_max = std::min(context_.memtable_bytes_max, memtable_bytes);
+    context_.small_write_bytes_max =
+        std::min(context_.small_write_bytes_max, context_.memtable_bytes_max / 4);
+    const bool writes = options_.mode != OpenMode::kReadOnly;
+    const int64_t waiting_bytes = writes ? Table::kMemtablesMax * context_.memtable_bytes_max : 0;
+    context_.memory_budget = std::make_shared<segment::MemoryBudget>(
+        budget_bytes, std::min(waiting_bytes, budget_bytes / 3), options_.metrics);
+  }
+
   std::string tables_folder() const { return format::TablesFolder(options_.data_dir); }
   std::string Folder(std::string_view prefix, const std::string& id) const {
     return tables_folder() + "/" + std::string(prefix) + id;

@@ -14,8 +14,10 @@ constexpr int64_t kStepsPerBudget = 16;
 
 }  // namespace
 
-MemoryBudget::MemoryBudget(int64_t budget_bytes, Metrics* metrics, bool allow_uring)
-    : pieces_(allow_uring),
+MemoryBudget::MemoryBudget(int64_t budget_bytes, int64_t write_bytes, Metrics* metrics,
+                           bool allow_uring)
+    : write_bytes_(write_bytes),
+      pieces_(allow_uring),
       cached_rows_(metrics == nullptr ? nullptr : metrics->Get(metric::kBudgetRows, {"memory"})),
       read_rows_(metrics == nullptr ? nullptr : metrics->Get(metric::kBudgetRows, {"disk"})),
       row_cache_(std::make_shared<RowCache>(0)) {
@@ -66,7 +68,7 @@ void MemoryBudget::Balance() {
     now.index_bytes += static_cast<int64_t>(segment->file_bytes()) - row_bytes_of(segment);
     all_row_bytes += row_bytes_of(segment);
   }
-  const int64_t room = std::max<int64_t>(now.budget_bytes - now.index_bytes, 0);
+  const int64_t room = std::max<int64_t>(now.budget_bytes - write_bytes_ - now.index_bytes, 0);
   const int64_t mapped_max = all_row_bytes <= room ? room : room / 2;
   for (const SegmentReader* segment : segments_) {
     const bool is_cold = now.mapped_row_bytes + row_bytes_of(segment) > mapped_max;

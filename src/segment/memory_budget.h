@@ -5,7 +5,7 @@
 // (RowCache). Rows of the other segments, the cold ones, are read from the disk, all that a look-up
 // needs at once (io/piece_reader.h). While everything fits, nothing is cold, and a look-up costs
 // what it costs without a budget.
-// On top come memory tables, requests under way, and 4 MiB for each thread that reads cold rows.
+// On top come requests under way, and 4 MiB for each thread that reads cold rows.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,9 @@ class SegmentReader;
 class MemoryBudget {
  public:
   // metrics may be null. allow_uring: false for tests and comparisons.
-  MemoryBudget(int64_t budget_bytes, Metrics* metrics, bool allow_uring = true);
+  // write_bytes: of the budget, for rows that are in no segment yet.
+  MemoryBudget(int64_t budget_bytes, int64_t write_bytes, Metrics* metrics,
+               bool allow_uring = true);
   ~MemoryBudget();
 
   // By segments that open and close. -> an id for the row cache.
@@ -48,6 +50,7 @@ class MemoryBudget {
  private:
   void Balance();
 
+  const int64_t write_bytes_;
   io::PieceReader pieces_;
   const std::shared_ptr<Counter> cached_rows_;
   const std::shared_ptr<Counter> read_rows_;

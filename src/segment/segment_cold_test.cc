@@ -48,7 +48,7 @@ class ColdSegment : public testing::TestWithParam<bool> {
     ASSERT_GT(budget_->usage().cold_row_bytes, 0);
   }
   void Open(int64_t budget_bytes) {
-    budget_ = std::make_shared<MemoryBudget>(budget_bytes, nullptr, GetParam());
+    budget_ = std::make_shared<MemoryBudget>(budget_bytes, 0, nullptr, GetParam());
     reader_ =
         SegmentReader::Open(io::PosixFileSystem()->Map(path_).ValueOrDie(), budget_).ValueOrDie();
   }

@@ -129,7 +129,8 @@ Segment::Segment(const Plan& plan, const std::vector<KeyArrays>& keys,
   const uint64_t row_bytes = reader_->footer().row_bytes;
   // Room for the rows of neither of two, but for some in the cache.
   const uint64_t budget_bytes = 2 * (reader_->file_bytes() - row_bytes) + row_bytes / 2;
-  const auto budget = std::make_shared<MemoryBudget>(static_cast<int64_t>(budget_bytes), nullptr);
+  const auto budget =
+      std::make_shared<MemoryBudget>(static_cast<int64_t>(budget_bytes), 0, nullptr);
   others_.push_back(SegmentReader::Open(MakePartial()).ValueOrDie());
   others_.push_back(SegmentReader::Open(disk_.Map("/s").ValueOrDie(), budget).ValueOrDie());
   others_.push_back(SegmentReader::Open(MakePartial(), budget).ValueOrDie());

@@ -62,6 +62,9 @@ struct TableContext {
 
 class Table {
  public:
+  // Before one more is begun, a write waits until they are flushed.
+  static constexpr int64_t kMemtablesMax = 5;
+
   // Makes `folder` with a first manifest; the caller syncs the parent folder.
   static Status Create(const TableContext& context, const std::string& folder,
                        const std::string& name, const TableSchema& schema);

@@ -22,7 +22,7 @@ using RecordBatches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 // A patch is filled and encoded in memory.
 constexpr int64_t kPatchBytesMax = int64_t{256} << 20;
 // Frozen memory tables that may wait for the background thread before writers do its work.
-constexpr int64_t kFrozenMax = 4;
+constexpr int64_t kFrozenMax = Table::kMemtablesMax - 1;
 
 // About what the rows of a column take when packed. Nothing was validated yet.
 Result<int64_t> ColumnBytes(const arrow::Array& column) {
