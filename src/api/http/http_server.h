@@ -29,7 +29,7 @@ struct HttpServerOptions {
   int bulk_threads = 2;  // bodies of more than 8 MiB decoded at a time
   int64_t connections_max = 10'000;
   SessionLimits limits;
-  bool reads_may_wait = false;  // for a disk or a remote: then no event loop does them
+  bool reads_may_wait = false;               // for a disk or a remote: then no event loop does them
   std::span<const Route> routes = Routes();  // MetricsRoutes() for a port that has only these
   // What is counted, and shown at /metrics. Null: a registry of the server's own.
   // Lifetime: outlives the server.
