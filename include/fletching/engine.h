@@ -7,7 +7,7 @@
 //
 // Does not know JSON, HTTP, Flight or Python.
 //
-// Threads: every method may be called from any thread at any time. Read, Scan, ListTables and
+// Threads: every method may be called from any thread at any time. Reads, Scan, ListTables and
 // GetTable take no lock; writes of one table are grouped into one commit.
 // Lifetime: results own their memory and outlive the engine; the engine must outlive calls to it.
 // Durability: when Write, Delete, CreateTable, DropTable or a schema change has returned OK, it
@@ -70,6 +70,13 @@ class Engine {
   // Several reads at once, answered in their order. Every table is read as it stood at one moment:
   // requests for the same table see the same version. Errors: as Read, of the first that fails.
   Result<std::vector<ReadResult>> ReadMany(const std::vector<ReadRequest>& requests) const;
+
+  // The same straight into a row-major matrix of the caller, in one pass and without a copy
+  // between: a row whose columns lie side by side and have the matrix's type is one copy of its
+  // bytes. Errors: as Read; kInvalidArgument (shape of `out`, a fill that its type cannot hold);
+  // kSchemaMismatch naming the column: no number, a float or a value that an integer matrix cannot
+  // hold, a null without a fill.
+  Result<MatrixResult> ReadMatrix(const MatrixRequest& request) const;
 
   // All live rows of one version, in no particular order, in batches of at most 64 Ki rows.
   // Lifetime: the reader pins that version; it must not outlive the engine.

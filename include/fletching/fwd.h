@@ -13,6 +13,9 @@ struct TableSchema;
 struct EngineOptions;
 struct ReadRequest;
 struct ReadResult;
+struct MatrixView;
+struct MatrixRequest;
+struct MatrixResult;
 struct WriteRequest;
 struct WriteResult;
 struct DeleteRequest;
@@ -21,6 +24,7 @@ struct TableInfo;
 struct VerifyReport;
 
 enum class ErrorCode : uint8_t;
+enum class MatrixType : uint8_t;
 enum class WriteMode : uint8_t;
 enum class OpenMode : uint8_t;
 

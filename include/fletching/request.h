@@ -42,6 +42,43 @@ struct ReadResult {
   uint64_t version = 0;  // commit number this answer shows
 };
 
+enum class MatrixType : uint8_t { kFloat16, kFloat32, kFloat64, kInt32, kInt64 };
+
+// A matrix in memory of the caller. Shape: [row_count x column_count]. Strides may be anything,
+// also negative, and values may be unaligned; row-major memory has a column stride of one value.
+struct MatrixView {
+  void* values = nullptr;
+  MatrixType type = MatrixType::kFloat32;
+  int64_t row_count = 0;
+  int64_t column_count = 0;
+  int64_t row_stride_bytes = 0;
+  int64_t column_stride_bytes = 0;
+};
+
+// A read of numbers into memory of the caller: row i is that of key i.
+struct MatrixRequest {
+  std::string table = {};
+  KeyArrays keys = {};
+  // As in ReadRequest: integers, floats and bools. Converted to the matrix's type: floats round as
+  // in a cast, integers must fit; a float column is refused by an integer matrix.
+  std::optional<std::vector<std::string>> columns = {};
+  // Shape: [keys x columns]. Must stay until the call returns; after an error its values are
+  // undefined.
+  MatrixView out = {};
+  // What nulls and the rows of absent keys become; nullopt = NaN, and an error where one is met on
+  // the way to an integer matrix.
+  std::optional<double> fill = {};
+  // Called every few ten thousand rows with the rows done so far; a non-OK answer ends the read
+  // with that status. May be empty.
+  std::function<Status(int64_t rows)> on_progress = {};
+};
+
+struct MatrixResult {
+  std::shared_ptr<arrow::Buffer> found;  // as in ReadResult
+  int64_t found_count = 0;
+  uint64_t version = 0;  // commit number that the matrix shows
+};
+
 enum class WriteMode : uint8_t {
   kReplace,  // every declared column is given; the whole row is replaced
   kPatch,    // columns not given keep their value (null for a new key)

@@ -5,19 +5,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from fletching._client import Client, may_repeat, renewed
 from fletching._errors import BusyError, UnavailableError
 from fletching._native import Answer, Call, TableInfo
-from fletching._result import ReadResult
+from fletching._result import ReadResult, matrix_of
 from fletching._store import (
     KeyArrays,
     WriteResult,
     check_missing,
     column_names,
-    matrix_of,
     read_result,
 )
 
@@ -64,8 +62,8 @@ class AsyncClient:
         *,
         dtype: Any = None,
         fill: float | None = None,
-        out: np.ndarray | None = None,
-    ) -> np.ndarray:
+        out: Any = None,
+    ) -> Any:
         """As `Store.read_matrix`."""
         _, answer = await self._read(name, keys, columns, False)
         return matrix_of(answer, dtype, fill, out)

@@ -23,6 +23,7 @@ from fletching._errors import (
 from fletching._frames import Source
 from fletching._keys import key_arrays
 from fletching._native import Answer, Call, Column, Remote, RowStream, TableInfo, read_table_info
+from fletching._result import matrix_of
 from fletching._store import KeyArrays, Store
 
 T = TypeVar("T")
@@ -225,6 +226,17 @@ class RemoteTables:
                 lambda: self.start_read(table, keys, columns),
                 lambda call: call.answer(count, hits_only),
             )
+
+    def read_matrix(
+        self,
+        table: str,
+        keys: KeyArrays,
+        columns: list[str] | None,
+        dtype: Any,
+        fill: float | None,
+        out: Any,
+    ) -> Any:
+        return matrix_of(self.read(table, keys, columns, False), dtype, fill, out)
 
     def read_many(self, reads: list[tuple[str, KeyArrays, list[str] | None, bool]]) -> list[Answer]:
         for _ in range(100):

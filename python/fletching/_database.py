@@ -11,7 +11,8 @@ from fletching._errors import InvalidArgumentError
 from fletching._native import Engine, MemoryUsage, SnapshotReport, TableInfo
 from fletching._redis import RedisLoad, load_redis
 from fletching._redis_source import RedisSource
-from fletching._store import Store
+from fletching._result import matrix_memory
+from fletching._store import KeyArrays, Store
 
 
 class LocalTables(Engine):
@@ -19,6 +20,22 @@ class LocalTables(Engine):
 
     def key_table(self, name: str) -> TableInfo:
         return self.get_table(name)
+
+    def read_matrix(
+        self,
+        table: str,
+        keys: KeyArrays,
+        columns: list[str] | None,
+        dtype: Any,
+        fill: float | None,
+        out: Any,
+    ) -> Any:
+        if columns is None:  # the matrix is made before the engine looks at the table
+            info = self.get_table(table)
+            columns = [column.name for column in info.columns if column.name not in info.key]
+        matrix = matrix_memory(out, dtype, len(keys[0]), len(columns))
+        self.read_into(table, keys, columns, matrix, fill)
+        return matrix
 
 
 class Database(Store):

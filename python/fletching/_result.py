@@ -90,8 +90,8 @@ class ReadResult:
         """All columns as one matrix, for a model.
 
         Shape: [rows, columns], row-major. `read_matrix` makes the same without a detour.
-        dtype: float32, float64, int32 or int64; if not said, the narrowest that holds every column,
-            a float wherever there are nulls, which become NaN.
+        dtype: float32, float64, float16, int32 or int64; if not said, the narrowest of them but
+            float16 that holds every column, a float wherever there are nulls, which become NaN.
         """
         batch = self.to_arrow()
         matrix = np.empty((batch.num_rows, batch.num_columns), dtype or _common_dtype(batch))
@@ -138,6 +138,23 @@ class ReadResult:
 
     def _repr_html_(self) -> str:
         return self.to_pandas()._repr_html_()
+
+
+def matrix_memory(out: Any, dtype: Any, row_count: int, column_count: int) -> Any:
+    """What a matrix goes into: `out`, whose shape is not looked at here, or new memory."""
+    if out is None:
+        return np.empty((row_count, column_count), dtype or np.float32)
+    # By name, as those of a tensor compare with nothing but themselves: "torch.float32".
+    if dtype is not None and str(out.dtype).rpartition(".")[2] != np.dtype(dtype).name:
+        raise InvalidArgumentError(f"out is of {out.dtype}, not of {np.dtype(dtype)}")
+    return out
+
+
+def matrix_of(answer: Answer, dtype: Any, fill: float | None, out: Any) -> Any:
+    """What `read_matrix` gives for an answer that is here already."""
+    matrix = matrix_memory(out, dtype, answer.row_count, answer.column_count)
+    answer.write_matrix(matrix, fill)
+    return matrix
 
 
 @lru_cache(maxsize=64)

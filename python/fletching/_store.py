@@ -58,6 +58,15 @@ class Tables(Protocol):
     def read_many(
         self, reads: list[tuple[str, KeyArrays, list[str] | None, bool]]
     ) -> list[Answer]: ...
+    def read_matrix(
+        self,
+        table: str,
+        keys: KeyArrays,
+        columns: list[str] | None,
+        dtype: Any,
+        fill: float | None,
+        out: Any,
+    ) -> Any: ...
     def scan(self, table: str, columns: list[str] | None, limit_rows: int) -> RowStream: ...
     def add_column(self, table: str, column: Column) -> None: ...
     def widen_column(self, table: str, column: Column) -> None: ...
@@ -300,20 +309,22 @@ class Store:
         *,
         dtype: Any = None,
         fill: float | None = None,
-        out: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Numbers for many keys at once, as a model eats them.
+        out: Any = None,
+    ) -> Any:
+        """Numbers for many keys at once, as a model eats them. An embedded database writes them
+        straight into the matrix, out of the rows it keeps.
 
         Shape: [keys, columns], row-major.
-        dtype: float32 (if not said), float64, int32 or int64. Floats round; integers must fit.
+        dtype: float32 (if not said), float64, float16, int32 or int64. Columns are integers, floats
+            and bools; floats round, integers must fit.
         fill: takes the place of nulls and of keys that are not there; NaN for floats if not said.
-        out: an array of that shape to write into, which then decides the dtype. A row may
-            be part of a longer one. If anything is wrong, what it holds is undefined.
+        out: memory of that shape to write into, which then decides the dtype and is what comes
+            back: a NumPy array, or a tensor that speaks DLPack (PyTorch, JAX, ...) on the CPU. It
+            may be part of a larger one. If anything is wrong, what it holds is undefined.
         """
         arrays = self._key_arrays(name, keys)
         wanted = None if columns is None else column_names(columns)
-        answer = self._engine.read(name, arrays, wanted, False)
-        return matrix_of(answer, dtype, fill, out)
+        return self._engine.read_matrix(name, arrays, wanted, dtype, fill, out)
 
     def delete(self, name: str, keys: Any, *, event_time: datetime | None = None) -> WriteResult:
         """Removes the rows of these keys; a key that is not there is no error. For tables with an
@@ -353,18 +364,6 @@ def read_result(
     if missing == "error" and result.found_count < len(arrays[0]):
         raise NotFoundError(_missing_text(name, arrays, result))
     return result
-
-
-def matrix_of(answer: Answer, dtype: Any, fill: float | None, out: np.ndarray | None) -> np.ndarray:
-    """What `read_matrix` gives for an answer."""
-    if out is None:
-        out = np.empty((answer.row_count, answer.column_count), dtype or np.float32)
-    elif dtype is not None and np.dtype(dtype) != out.dtype:
-        raise InvalidArgumentError(f"out is of {out.dtype}, not of {np.dtype(dtype)}")
-    if not out.flags.writeable:
-        raise InvalidArgumentError("out is read-only; give an array that may be written")
-    answer.write_matrix(out, fill)
-    return out
 
 
 def _missing_text(name: str, arrays: KeyArrays, result: ReadResult) -> str:

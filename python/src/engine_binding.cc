@@ -194,6 +194,25 @@ class PythonEngine {
     return WithoutGil(read);
   }
 
+  void ReadInto(const std::string& table, const nb::list& keys, std::vector<std::string> columns,
+                nb::handle out, std::optional<double> fill) const {
+    const MatrixMemory memory(out);
+    Interrupt interrupt;
+    MatrixRequest request;
+    request.table = table;
+    request.keys = ImportKeys(keys);
+    request.columns = std::move(columns);
+    request.out = memory.view();
+    request.fill = fill;
+    request.on_progress = [&interrupt](int64_t) { return interrupt.Check(); };
+    const Status status = [&] {
+      GilReleased released;
+      return engine_->ReadMatrix(request).status();
+    }();
+    interrupt.RaiseIfFailed(status);
+    RaiseIfError(status);
+  }
+
   // In a child of a fork: the engine's threads are not here, so nothing of it may run again, not
   // even its end.
   void Abandon() { new std::shared_ptr<Engine>(std::move(engine_)); }
@@ -248,37 +267,6 @@ class PythonEngine {
 
 nb::bytes FoundBits(const ReadResult& result) {
   return nb::bytes(result.found->data(), static_cast<size_t>(result.found->size()));
-}
-
-using AnyMatrix = nb::ndarray<nb::device::cpu, nb::ndim<2>>;
-
-MatrixView ViewOf(const AnyMatrix& out, const arrow::RecordBatch& batch) {
-  const auto rows = static_cast<size_t>(batch.num_rows());
-  const auto columns = static_cast<size_t>(batch.num_columns());
-  if (out.shape(0) != rows || out.shape(1) != columns) {
-    Raise(InvalidArgument("out has shape (" + std::to_string(out.shape(0)) + ", " +
-                          std::to_string(out.shape(1)) + "), the answer (" + std::to_string(rows) +
-                          ", " + std::to_string(columns) + ")"));
-  }
-  MatrixView view{out.data(), MatrixType::kFloat32, out.stride(0), out.stride(1)};
-  if (out.dtype() == nb::dtype<float>()) return view;
-  view.type = MatrixType::kFloat64;
-  if (out.dtype() == nb::dtype<double>()) return view;
-  view.type = MatrixType::kInt32;
-  if (out.dtype() == nb::dtype<int32_t>()) return view;
-  view.type = MatrixType::kInt64;
-  if (out.dtype() == nb::dtype<int64_t>()) return view;
-  Raise(InvalidArgument("out is of another dtype than float32, float64, int32 or int64"));
-}
-
-void WriteMatrix(const arrow::RecordBatch& batch, const AnyMatrix& out,
-                 std::optional<double> fill) {
-  const MatrixView view = ViewOf(out, batch);
-  const Status status = [&] {
-    GilReleased released;
-    return FillMatrix(batch, fill, view);
-  }();
-  RaiseIfError(status);
 }
 
 // Names of files and texts in damaged ones need not be UTF-8.
@@ -377,21 +365,21 @@ void BindAnswers(nb::module_& module) {
       .def_ro("version", &ReadResult::version)
       .def(
           "write_matrix",
-          [](const ReadResult& self, const AnyMatrix& out, std::optional<double> fill) {
+          [](const ReadResult& self, nb::handle out, std::optional<double> fill) {
             WriteMatrix(*self.batch, out, fill);
           },
-          nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
-          "Columns as a matrix of [rows, columns] into `out`, which is writable.")
+          nb::arg("out"), nb::arg("fill") = nb::none(),
+          "Columns as a matrix of [rows, columns] into `out`, a writable array or tensor.")
       .def(
           "__arrow_c_array__",
           [](const ReadResult& self, const nb::object&) { return ExportBatch(*self.batch); },
           nb::arg("requested_schema") = nb::none());
   module.def(
       "write_matrix",
-      [](nb::handle batch, const AnyMatrix& out, std::optional<double> fill) {
+      [](nb::handle batch, nb::handle out, std::optional<double> fill) {
         WriteMatrix(*ImportBatch(batch), out, fill);
       },
-      nb::arg("batch"), nb::arg("out").noconvert(), nb::arg("fill") = nb::none(),
+      nb::arg("batch"), nb::arg("out"), nb::arg("fill") = nb::none(),
       "The same for a batch of the Arrow interface.");
   nb::class_<VerifyReport>(module, "VerifyReport", "What a check of every byte has found.")
       .def_ro("file_count", &VerifyReport::file_count, "Files read.")
@@ -445,6 +433,9 @@ void BindEngine(nb::module_& module) {
            nb::arg("columns") = nb::none(), nb::arg("hits_only") = false)
       .def("read_many", &PythonEngine::ReadMany, nb::arg("reads"),
            "reads: of (table, keys, columns, hits_only).")
+      .def("read_into", &PythonEngine::ReadInto, nb::arg("table"), nb::arg("keys"),
+           nb::arg("columns"), nb::arg("out"), nb::arg("fill") = nb::none(),
+           "Into `out`, a writable array or tensor of shape [keys, columns].")
       .def("abandon", &PythonEngine::Abandon, "After a fork, in the child: forget this engine.")
       .def("scan", &PythonEngine::Scan, nb::arg("table"), nb::arg("columns") = nb::none(),
            nb::arg("limit_rows") = -1)

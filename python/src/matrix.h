@@ -1,31 +1,31 @@
-// Columns of an answer as one matrix. Stage: assemble, behind the engine's.
+// Matrices of the caller: NumPy arrays, and tensors that lend their memory by DLPack.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 
 #include "arrow/type_fwd.h"
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 
-#include "fletching/status.h"
+#include "fletching/request.h"
 
 namespace fletching::python {
 
-enum class MatrixType : uint8_t { kFloat32, kFloat64, kInt32, kInt64 };
+// Borrows the memory of `out` for the life of this object. Threads: the caller holds the GIL here
+// and at the end.
+class MatrixMemory {
+ public:
+  // Raises InvalidArgumentError that says what is wrong with `out`: dtype, dimensions, read-only,
+  // or memory that is not the CPU's.
+  explicit MatrixMemory(nanobind::handle out);
+  const MatrixView& view() const { return view_; }
 
-// A matrix in memory of the caller. Shape: [rows, columns] of the batch. Units: strides in
-// elements; row-major has a column_stride of 1.
-struct MatrixView {
-  void* values = nullptr;
-  MatrixType type = MatrixType::kFloat32;
-  int64_t row_stride = 0;
-  int64_t column_stride = 1;
+ private:
+  nanobind::ndarray<nanobind::device::cpu> memory_;
+  MatrixView view_;
 };
 
-// Converts every value to the matrix's type; nulls, of missing keys too, become `fill`, or NaN.
-// Floats round; integers must fit, and take neither fractions nor floats.
-// Errors: kSchemaMismatch naming the column: not a number, a float for an integer matrix, a value
-// out of range, a null without a fill for an integer matrix.
-Status FillMatrix(const arrow::RecordBatch& batch, std::optional<double> fill,
-                  const MatrixView& matrix);
+// The batch's columns into `out`; see base/matrix.h. Raises what goes wrong.
+void WriteMatrix(const arrow::RecordBatch& batch, nanobind::handle out, std::optional<double> fill);
 
 }  // namespace fletching::python

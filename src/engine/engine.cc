@@ -453,6 +453,11 @@ Result<ReadResult> Engine::Read(const ReadRequest& request) const {
   return table->Read(request);
 }
 
+Result<MatrixResult> Engine::ReadMatrix(const MatrixRequest& request) const {
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(request.table));
+  return table->ReadMatrix(request);
+}
+
 Result<std::vector<ReadResult>> Engine::ReadMany(const std::vector<ReadRequest>& requests) const {
   // Everything is pinned before anything is read.
   std::map<std::string_view,

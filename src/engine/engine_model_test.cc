@@ -9,6 +9,7 @@
 
 #include "fletching/engine.h"
 
+#include "engine/test_matrix.h"
 #include "engine/test_model.h"
 #include "io/sim_file_system.h"
 #include "io/test_folder.h"
@@ -21,15 +22,35 @@ struct RunOptions {
   uint64_t seed = 0;
   int steps = 60;
   bool background = false;
+  bool numbers = false;  // mostly columns that a matrix takes
   // null: the real disk below `folder`
   io::FileSystem* disk = nullptr;
   std::string folder = "/data";
 };
 
+TableSchema NumberSchema(Random& random) {
+  TableSchema schema = RandomSchema(random);
+  const auto pick = [&] {
+    const auto& types = NumberTypes();
+    // Often one type for many columns, so that they lie side by side.
+    return random.Chance(50) ? arrow::float32() : types[random.Next() % types.size()];
+  };
+  for (ColumnSchema& column : schema.columns) {
+    if (!schema.IsKey(column.name) && column.name != schema.event_time) column.type = pick();
+  }
+  for (int64_t i = 0; i < 3; ++i) {
+    schema.columns.push_back(
+        {.name = "n" + std::to_string(i), .type = pick(), .nullable = random.Chance(75)});
+  }
+  return schema;
+}
+
 class ModelRun {
  public:
   explicit ModelRun(const RunOptions& options)
-      : options_(options), random_(options.seed), model_(RandomSchema(random_)) {}
+      : options_(options),
+        random_(options.seed),
+        model_(options.numbers ? NumberSchema(random_) : RandomSchema(random_)) {}
 
   void Run() {
     ASSERT_NO_FATAL_FAILURE(Open());
@@ -184,6 +205,7 @@ class ModelRun {
     if (::testing::Test::HasFailure()) return;
     CompareScan();
     CompareRead(random_.Chance(30));
+    CompareMatrix();
     const auto info = engine_->GetTable("t");
     ASSERT_TRUE(info.ok());
     EXPECT_GE(info->version, version_);  // never back
@@ -265,6 +287,25 @@ class ModelRun {
     EXPECT_EQ(result->batch->num_rows(), hits_only ? found_count : count);
   }
 
+  // Of columns that mostly are numbers; one that is not makes an error of all.
+  void CompareMatrix() {
+    std::vector<std::string> names;
+    for (const std::string& name : model_.schema().ValueColumnNames()) {
+      const auto& type = *model_.schema().Find(name)->type;
+      const bool is_number = arrow::is_integer(type.id()) || arrow::is_floating(type.id());
+      const bool is_integer_turn = options_.seed % 3 == 0;
+      if (is_number && !(is_integer_turn && arrow::is_floating(type.id()) && random_.Chance(90))) {
+        if (random_.Chance(80)) names.push_back(name);
+      } else if (random_.Chance(type.id() == arrow::Type::BOOL ? 80 : 2)) {
+        names.push_back(name);
+      }
+    }
+    if (random_.Chance(20)) std::reverse(names.begin(), names.end());
+    const int64_t count = random_.Chance(10) ? 0 : random_.Below(150);
+    const KeyArrays keys = RandomKeys(model_.schema(), count, NowDomain(), random_);
+    CompareMatrices(*engine_, "t", keys, names, random_);
+  }
+
   const RunOptions options_;
   Random random_;
   FakeClock clock_;
@@ -283,6 +324,13 @@ TEST(EngineModel, AnswersAsADictionaryDoes) {
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     io::SimFileSystem disk;
     ASSERT_NO_FATAL_FAILURE(ModelRun({.seed = seed, .disk = &disk}).Run());
+  }
+}
+
+TEST(EngineModel, MatricesHoldWhatColumnsHold) {
+  for (uint64_t seed = 3001; seed <= 3060; ++seed) {
+    io::SimFileSystem disk;
+    ASSERT_NO_FATAL_FAILURE(ModelRun({.seed = seed, .numbers = true, .disk = &disk}).Run());
   }
 }
 

@@ -52,7 +52,7 @@ KeySelection Locator::Selection(size_t source) {
 std::span<const uint32_t> Locator::Touched(const segment::RowLayout& layout) {
   s_.touched.clear();
   if (layout.fixed_bytes < 48) return {};
-  for (const uint32_t id : projection_.column_ids) {
+  for (const uint32_t id : column_ids_) {
     const segment::LayoutColumn* column = layout.Find(id);
     if (column == nullptr || column->encoding != format::Encoding::kPacked) continue;
     s_.touched.push_back(column->is_variable ? layout.fixed_bytes : column->slot_offset);

@@ -8,7 +8,6 @@
 
 #include "segment/keys.h"
 #include "segment/locate.h"
-#include "table/read.h"
 #include "table/version.h"
 
 namespace fletching::table {
@@ -43,12 +42,13 @@ struct LocateScratch {
 };
 
 // Fills bodies, rows and sources of every key: the winning row, live or not.
-// Lifetime: version, keys, projection and scratch outlive it. Threads: one.
+// column_ids: of the columns that will be gathered, so that their memory is fetched meanwhile.
+// Lifetime: version, keys, column_ids and scratch outlive it. Threads: one.
 class Locator {
  public:
-  Locator(const Version& version, const segment::KeyBatch& keys, const Projection& projection,
-          LocateScratch* scratch)
-      : version_(version), keys_(keys), projection_(projection), s_(*scratch) {}
+  Locator(const Version& version, const segment::KeyBatch& keys,
+          std::span<const uint32_t> column_ids, LocateScratch* scratch)
+      : version_(version), keys_(keys), column_ids_(column_ids), s_(*scratch) {}
 
   Status Run();
 
@@ -75,7 +75,7 @@ class Locator {
 
   const Version& version_;
   const segment::KeyBatch& keys_;
-  const Projection& projection_;
+  const std::span<const uint32_t> column_ids_;
   LocateScratch& s_;
   int64_t found_count_ = 0;
   bool is_one_source_ = false;

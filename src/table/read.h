@@ -16,15 +16,17 @@
 
 namespace fletching::table {
 
+// Value columns by name, nullopt = all. Errors: kInvalidArgument naming unknown and key columns.
+// Lifetime: that of `state`.
+Result<std::vector<const ColumnSchema*>> FindColumns(
+    const TableState& state, const std::optional<std::vector<std::string>>& names);
+
 // Which value columns an answer has, resolved once per request.
 struct Projection {
   std::vector<const ColumnSchema*> columns;
   std::vector<uint32_t> column_ids;       // theirs
   std::shared_ptr<arrow::Schema> schema;  // every field nullable
 
-  // nullopt = all. Errors: kInvalidArgument naming unknown and key columns.
-  static Result<Projection> Make(const TableState& state,
-                                 const std::optional<std::vector<std::string>>& names);
   static Projection Of(std::vector<const ColumnSchema*> columns);
 };
 
@@ -37,6 +39,13 @@ Result<ReadResult> ReadVersion(const Version& version, const segment::KeyBatch& 
 Result<std::vector<std::shared_ptr<arrow::Array>>> ReadColumns(
     const Version& version, const segment::KeyBatch& keys,
     const std::vector<const ColumnSchema*>& columns, int64_t now_us);
+
+// ReadVersion into request.out, whose shape the caller has checked; its table, keys and columns are
+// those given here. Goes over the keys in slices, so that their rows are still in the cache when
+// they are copied.
+Result<MatrixResult> ReadMatrixOf(const Version& version, const segment::KeyBatch& keys,
+                                  const std::vector<const ColumnSchema*>& columns,
+                                  const MatrixRequest& request, int64_t now_us);
 
 // Columns of rows that are already located in one source. Deleted rows come out null, whatever lies
 // in their slots, but for the column at `event_time_index`: a deletion has an event time too.

@@ -75,20 +75,44 @@ class ScanReader final : public arrow::RecordBatchReader {
   MergeScan scan_;
 };
 
+std::string ShapeText(int64_t rows, int64_t columns) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+}
+
 }  // namespace
 
 Result<ReadResult> Table::ReadAt(const Version& version, const ReadRequest& request) const {
   const TableState& state = *version.state;
-  ARROW_ASSIGN_OR_RAISE(const Projection projection, Projection::Make(state, request.columns));
+  ARROW_ASSIGN_OR_RAISE(auto columns, FindColumns(state, request.columns));
+  const Projection projection = Projection::Of(std::move(columns));
   ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
                         PrepareKeys(state, *context_.caster, request.keys));
   auto result =
       ReadVersion(version, keys, projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
-  if (!result.ok()) return result;
-  const int64_t missed = keys.count - result->found_count;
-  if (result->found_count > 0) counters_.hits->Add(result->found_count);
-  if (missed > 0) counters_.misses->Add(missed);
+  if (result.ok()) CountKeys(result->found_count, keys.count);
   return result;
+}
+
+Result<MatrixResult> Table::ReadMatrix(const MatrixRequest& request) const {
+  const Pinned<Version> version = PinVersion();
+  const TableState& state = *version->state;
+  ARROW_ASSIGN_OR_RAISE(const auto columns, FindColumns(state, request.columns));
+  ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
+                        PrepareKeys(state, *context_.caster, request.keys));
+  const auto column_count = static_cast<int64_t>(columns.size());
+  if (request.out.row_count != keys.count || request.out.column_count != column_count) {
+    return InvalidArgument("out has shape " +
+                           ShapeText(request.out.row_count, request.out.column_count) +
+                           ", the answer " + ShapeText(keys.count, column_count));
+  }
+  auto result = ReadMatrixOf(*version, keys, columns, request, state.ttl_us == 0 ? 0 : Now());
+  if (result.ok()) CountKeys(result->found_count, keys.count);
+  return result;
+}
+
+void Table::CountKeys(int64_t found_count, int64_t key_count) const {
+  if (found_count > 0) counters_.hits->Add(found_count);
+  if (key_count > found_count) counters_.misses->Add(key_count - found_count);
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> Table::Scan(const ScanRequest& request) const {

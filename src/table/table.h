@@ -79,6 +79,7 @@ class Table {
   }
   // Of a version of this table that the caller has pinned.
   Result<ReadResult> ReadAt(const Version& version, const ReadRequest& request) const;
+  Result<MatrixResult> ReadMatrix(const MatrixRequest& request) const;
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
   Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
   Result<WriteResult> Delete(const DeleteRequest& request);
@@ -119,6 +120,7 @@ class Table {
   };
 
   Table(const TableContext& context, std::string folder, bool is_writer);
+  void CountKeys(int64_t found_count, int64_t key_count) const;
 
   // table_open.cc
   Status Recover(const Table* before);
