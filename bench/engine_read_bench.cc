@@ -159,7 +159,7 @@ class Duel {
     const Shape shape = reader_->Transposes() ? Shape::kBlocksTransposed : Shape::kBlocks;
     std::vector<int64_t> bare;
     std::vector<int64_t> engine;
-    std::vector<double> ratios;
+    std::vector<int64_t> matrix;
     // Ten reads each in turn: long enough to be warm, short enough to share the weather.
     constexpr int64_t kTurn = 10;
     while (static_cast<int64_t>(engine.size()) < s_.reads) {
@@ -173,17 +173,22 @@ class Duel {
         bare.push_back(NowNanos() - start);
       }
       for (int64_t i = 0; i < kTurn; ++i) engine.push_back(TimeEngine());
+      for (int64_t i = 0; i < kTurn; ++i) matrix.push_back(TimeMatrix());
     }
     const auto bare_us = Summarise(bare);
     const auto engine_us = Summarise(engine);
+    const auto matrix_us = Summarise(matrix);
     const double bare_quiet = yardstick::QuietestP50(bare, 200);
     const double engine_quiet = yardstick::QuietestP50(engine, 200);
+    const double matrix_quiet = yardstick::QuietestP50(matrix, 200);
     std::printf("bare loop  p50 %.1f us  p99 %.1f  quietest %.1f\n", bare_us.p50, bare_us.p99,
                 bare_quiet);
     std::printf("engine     p50 %.1f us  p99 %.1f  quietest %.1f\n", engine_us.p50, engine_us.p99,
                 engine_quiet);
     std::printf("ratio      p50 %.2f x           quietest %.2f x\n", engine_us.p50 / bare_us.p50,
                 engine_quiet / bare_quiet);
+    std::printf("matrix     p50 %.1f us  p99 %.1f  quietest %.1f: %.2f x\n", matrix_us.p50,
+                matrix_us.p99, matrix_quiet, matrix_quiet / bare_quiet);
     line->Add("bare_p50_us", bare_us.p50)
         .Add("engine_p50_us", engine_us.p50)
         .Add("engine_p99_us", engine_us.p99)
@@ -191,6 +196,8 @@ class Duel {
         .Add("bare_quietest_us", bare_quiet)
         .Add("engine_quietest_us", engine_quiet)
         .Add("ratio_quietest", engine_quiet / bare_quiet)
+        .Add("matrix_p50_us", matrix_us.p50)
+        .Add("matrix_quietest_us", matrix_quiet)
         .Add("engine_ns_per_key", engine_us.p50 * 1e3 / static_cast<double>(s_.keys));
   }
 
@@ -222,6 +229,30 @@ class Duel {
     const auto result = engine_->Read(request);
     const int64_t nanos = NowNanos() - start;
     Check(Must(result));
+    return nanos;
+  }
+
+  // Into a row-major matrix; keys that are not there become -1, which no value is.
+  int64_t TimeMatrix() {
+    DrawKeys();
+    const auto columns = static_cast<int64_t>(columns_.size());
+    matrix_.resize(static_cast<size_t>(s_.keys * columns));
+    MatrixRequest request{.table = "bench", .keys = {key_array_}, .columns = names_};
+    request.out = {matrix_.data(), MatrixType::kFloat32, s_.keys, columns, columns * 4, 4};
+    request.fill = -1;
+    const int64_t start = NowNanos();
+    const auto result = engine_->ReadMatrix(request);
+    const int64_t nanos = NowNanos() - start;
+    Must(result.status());
+    const auto rows = static_cast<uint64_t>(s_.rows);
+    for (size_t i = 0, at = 0; i < numbers_.size(); ++i) {
+      for (size_t c = 0; c < columns_.size(); ++c, ++at) {
+        const auto column = static_cast<uint64_t>(columns_[c]);
+        if (matrix_[at] != (numbers_[i] < rows ? ValueOf(numbers_[i], column) : -1)) {
+          yardstick::Fail("wrong cell for key " + std::to_string(numbers_[i]));
+        }
+      }
+    }
     return nanos;
   }
 
@@ -262,6 +293,7 @@ class Duel {
   Random random_;
   std::vector<uint64_t> numbers_;
   std::shared_ptr<arrow::StringArray> key_array_;
+  std::vector<float> matrix_;
 };
 
 void Reopen(const Settings& s, JsonLine* line) {

@@ -6,7 +6,7 @@ remote, and the write of a DataFrame.
     bench/python_bench.py --smoke          seconds; shows that it works, measures nothing
 
 Bars, of 1,000 random keys given as a list of str, 10 float32 columns:
-    read to a matrix  <= 3 x bare loop;                  p99 <= 3 x p50
+    read to a matrix  <= 2.5 x bare loop;                p99 <= 3 x p50
     read to pandas    <= 1.3 x (C++ read + DataFrame over one matrix)
     remote to NumPy   <= 1.3 x the raw time to last byte (http_client, both cores asleep)
     DataFrame write   >= 70 % of the rows a second that C++ loads
@@ -84,13 +84,19 @@ class Bench:
         flags = [f"--rows={rows}", f"--dir={self.work / 'load'}", "--reads=50"]
         return self.run("engine_read_bench", *flags)["load_rows_per_second"]
 
+    def warm(self, db: fletching.Database) -> None:
+        """Every page of the table touched and every block verified, as in engine_read_bench."""
+        step = 100_000
+        for begin in range(0, self.args.rows, step):
+            keys = [http_bench.key_of(n) for n in range(begin, min(begin + step, self.args.rows))]
+            db.read_matrix("bench", keys, COLUMNS)
+
     def embedded(self) -> None:
         floors = [self.engine(keep=True)]
         matrix = np.empty((1000, 10), np.float32)
         matrices, frames, builds = [], [], []
         with fletching.open(self.work / "read", "r") as db:
-            for keys in self.keys:
-                db.read_matrix("bench", keys, COLUMNS)  # every page once
+            self.warm(db)
             for _ in range(self.rounds):
                 matrices.append(
                     timed(
@@ -111,7 +117,7 @@ class Bench:
         # The engine's own time comes with a bare loop beside it; both get the quietest machine.
         engine_us = floors[0]["engine_p50_us"] * bare_us / floors[0]["bare_p50_us"]
         best = quietest(matrices)
-        self.report("read to a matrix", best["p50_us"], bare_us, 3, "us")
+        self.report("read to a matrix", best["p50_us"], bare_us, 2.5, "us")
         self.report("its p99 beside its p50", best["p99_us"], best["p50_us"], 3, "us")
         floor = engine_us + quietest(builds)["p50_us"]
         self.report("read to pandas", quietest(frames)["p50_us"], floor, 1.3, "us")
