@@ -1,9 +1,6 @@
 """The engine, for fletching's own use; import fletching instead."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
-
-from numpy.typing import NDArray
 
 def begin_exit() -> None:
     """What the exit handler calls."""
@@ -137,20 +134,14 @@ class Answer:
 
     @property
     def version(self) -> int: ...
-    def write_matrix(
-        self,
-        out: Annotated[NDArray, dict(shape=(None, None), device="cpu")],
-        fill: float | None = None,
-    ) -> None:
-        """Columns as a matrix of [rows, columns] into `out`, which is writable."""
+    def write_matrix(self, out: object, fill: float | None = None) -> None:
+        """
+        Columns as a matrix of [rows, columns] into `out`, a writable array or tensor.
+        """
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
 
-def write_matrix(
-    batch: object,
-    out: Annotated[NDArray, dict(shape=(None, None), device="cpu")],
-    fill: float | None = None,
-) -> None:
+def write_matrix(batch: object, out: object, fill: float | None = None) -> None:
     """The same for a batch of the Arrow interface."""
 
 class VerifyReport:
@@ -285,6 +276,11 @@ class Engine:
     ) -> Answer: ...
     def read_many(self, reads: Sequence[tuple]) -> list[Answer]:
         """reads: of (table, keys, columns, hits_only)."""
+
+    def read_into(
+        self, table: str, keys: list, columns: Sequence[str], out: object, fill: float | None = None
+    ) -> None:
+        """Into `out`, a writable array or tensor of shape [keys, columns]."""
 
     def abandon(self) -> None:
         """After a fork, in the child: forget this engine."""

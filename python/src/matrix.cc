@@ -33,9 +33,8 @@ MatrixMemory::MatrixMemory(nb::handle out) {
   if (!nb::try_cast(out, memory_, false)) {
     nb::ndarray<nb::ro> any;
     if (!nb::try_cast(out, any, false)) {
-      Raise(
-          InvalidArgument("out lends no memory; give a NumPy array, or a tensor of a library that "
-                          "speaks DLPack, without a gradient"));
+      Raise(InvalidArgument(
+          "out lends no memory; give a NumPy array, or a tensor that speaks DLPack"));
     }
     Raise(InvalidArgument(any.device_type() == nb::device::cpu::value
                               ? "out is read-only; give an array that may be written"

@@ -58,6 +58,14 @@ def test_a_matrix_goes_into_a_tensor(filled):
     out = torch.empty(3, 2)
     filled.read_matrix("n", [4, 3, COUNT], ["f", "n"], out=out.numpy(), fill=-1)
     assert out.tolist() == [[2.0, 12.0], [1.5, 9.0], [-1.0, -1.0]]
+    for dtype in (torch.float16, torch.float32, torch.float64, torch.int64):
+        whole = torch.full((3, 4), 7, dtype=dtype)
+        columns = ["n"] if dtype == torch.int64 else ["f"]
+        filled.read_matrix("n", [4, 3, COUNT], columns, out=whole[:, 1:2], fill=-1)
+        expected = [12, 9, -1] if dtype == torch.int64 else [2.0, 1.5, -1.0]
+        assert whole.tolist() == [[7, value, 7, 7] for value in expected]
+    with pytest.raises(ValueError, match="out is of torch.float32, not of float64"):
+        filled.read_matrix("n", [4, 3, COUNT], ["f", "n"], out=out, dtype="float64")
 
 
 def test_tensors_are_written(db):
