@@ -31,8 +31,7 @@ class LocalTables(Engine):
         out: Any,
     ) -> Any:
         if columns is None:  # the matrix is made before the engine looks at the table
-            info = self.get_table(table)
-            columns = [column.name for column in info.columns if column.name not in info.key]
+            columns = self.get_table(table).value_names
         matrix = matrix_memory(out, dtype, len(keys[0]), len(columns))
         self.read_into(table, keys, columns, matrix, fill)
         return matrix

@@ -90,6 +90,12 @@ class TableInfo:
         """Names of the columns that identify a row."""
 
     @property
+    def value_names(self) -> list[str]:
+        """
+        Names of all other columns, in the order of the schema: what a read gives by itself.
+        """
+
+    @property
     def event_time(self) -> str:
         """
         The column whose newest value of a key wins; empty if the last write does.

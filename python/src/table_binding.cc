@@ -109,6 +109,9 @@ void BindTable(nb::module_& module) {
           "key", [](const TableInfo& self) { return self.schema.key; },
           "Names of the columns that identify a row.")
       .def_prop_ro(
+          "value_names", [](const TableInfo& self) { return self.schema.ValueColumnNames(); },
+          "Names of all other columns, in the order of the schema: what a read gives by itself.")
+      .def_prop_ro(
           "event_time", [](const TableInfo& self) { return self.schema.event_time; },
           "The column whose newest value of a key wins; empty if the last write does.")
       .def_prop_ro(

@@ -55,6 +55,10 @@ def test_everything_that_a_database_does(client, tmp_path):
     assert client.read("docs", ["x"], ["clicks"], fill=7).to_arrow()["clicks"].to_pylist() == [7]
     matrix = client.read_matrix("docs", ["a", "b"], fill=-1)
     assert matrix.tolist() == [[0.5, 1], [-1, 2]]
+    assert client.read_matrix("docs", ["b", "a"], fill=-1, out=matrix[::-1]).base is matrix
+    assert matrix.tolist() == [[0.5, 1], [-1, 2]]
+    with pytest.raises(ValueError, match=r"out has shape \(2, 2\), the answer \(1, 2\)"):
+        client.read_matrix("docs", ["a"], out=matrix)
     client.write("docs", {"id": ["a"], "clicks": [9]}, mode="patch")
     assert client.delete("docs", ["c"]).row_count == 1
     assert client["docs"].count == 2
