@@ -64,7 +64,7 @@ def test_a_matrix_goes_into_a_tensor(filled):
         filled.read_matrix("n", [4, 3, COUNT], columns, out=whole[:, 1:2], fill=-1)
         expected = [12, 9, -1] if dtype == torch.int64 else [2.0, 1.5, -1.0]
         assert whole.tolist() == [[7, value, 7, 7] for value in expected]
-    with pytest.raises(ValueError, match="out is of torch.float32, not of float64"):
+    with pytest.raises(ValueError, match=r"out is of torch\.float32, not of float64"):
         filled.read_matrix("n", [4, 3, COUNT], ["f", "n"], out=out, dtype="float64")
 
 
