@@ -1,0 +1,271 @@
+"""Drives a run: sessions of rivals beside our own tables, in turns, within a budget of seconds."""
+
+import contextlib
+import gc
+import math
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rivals import cases, measure
+from rivals.cases import Stage
+from rivals.data import Case, Table
+from rivals.fletching_host import FletchingHost
+from rivals.measure import Checks, Participant, Ratio, Result, take_turns
+from rivals.rival import Rival, Session, Setting
+from rivals.servers import folder_bytes
+
+HOSTS_MAX = 2  # tables of ours that stay on the disk at once
+SLICE_SECONDS_MAX = 0.25
+SLICE_SECONDS_MIN = 0.01
+
+
+@dataclass
+class Comparison:
+    """One rival in one case by one clock, and our own in the same turns."""
+
+    stage: str
+    rival: str
+    setting: str
+    case: str
+    rows: int
+    keys: int
+    clock: str
+    theirs: Result
+    ours: dict[str, Result]
+
+    def ratio(self, name: str) -> Ratio | None:
+        return Ratio.of(self.theirs, self.ours[name]) if name in self.ours else None
+
+
+@dataclass
+class Footprint:
+    """Bytes that a loaded table takes in a rival, at the rows of the base case."""
+
+    rival: str
+    rows: int
+    memory_bytes: int
+    disk_bytes: int
+    load_seconds: float
+
+
+@dataclass
+class Findings:
+    """All that a run has found; what report and plots are made of."""
+
+    rows: int
+    comparisons: list[Comparison] = field(default_factory=list)
+    best_settings: dict[str, str] = field(default_factory=dict)
+    footprints: list[Footprint] = field(default_factory=list)
+    embedded: list[dict[str, Any]] = field(default_factory=list)
+    open_loop: list[dict[str, Any]] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)  # rival or part: why
+    failures: list[str] = field(default_factory=list)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class Run:
+    def __init__(self, args: Any, work: Path, daemon: Path) -> None:
+        self.args, self.work, self.daemon = args, work, daemon
+        self.findings = Findings(args.rows)
+        self.rounds = 1 if args.smoke else args.rounds
+        self.end = time.monotonic() + args.budget_s
+        self.load_rates: dict[str, float] = {}  # rows/s of ten columns, as seen
+        self._hosts: dict[Table, tuple[FletchingHost, contextlib.ExitStack]] = {}
+        self._turns_left = 0
+
+    def close(self) -> None:
+        for table in list(self._hosts):
+            self._drop_host(table)
+
+    # -- our own tables ---------------------------------------------------------------------------
+
+    def host(self, table: Table) -> FletchingHost:
+        """A table of ours, loaded and served; the oldest goes when there are too many."""
+        if table not in self._hosts:
+            while len(self._hosts) >= HOSTS_MAX:
+                self._drop_host(next(iter(self._hosts)))
+            folder = self.work / f"fletching-{table.rows}-{table.shape.name}-{table.key_type}"
+            host = FletchingHost(table, folder, self.work, self.daemon)
+            say(
+                f"  loading {cases.size_text(table.rows)} rows of {table.shape.name} into Fletching"
+            )
+            stack = contextlib.ExitStack()
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            host.load()
+            stack.enter_context(host.serve())
+            self._hosts[table] = (host, stack)
+        return self._hosts[table][0]
+
+    def _drop_host(self, table: Table) -> None:
+        self._hosts.pop(table)[1].close()
+
+    # -- sessions ---------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def session(self, rival: Rival, setting: Setting, table: Table) -> Iterator[Session]:
+        folder = self.work / rival.name
+        folder.mkdir()
+        os.chmod(folder, 0o777)  # a server may run as another user
+        try:
+            with rival.open(setting, table, folder) as session:
+                cells = table.rows * max(1, len(table.shape.names) / 10)
+                self.load_rates[rival.name] = cells / max(session.load_seconds, 1e-3)
+                session.disk_bytes = session.disk_bytes or folder_bytes(folder)
+                yield session
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            gc.collect()
+
+    def load_estimate(self, rival: Rival, table: Table) -> float:
+        rate = self.load_rates.get(rival.name, rival.load_rows_per_s)
+        return table.rows * max(1, len(table.shape.names) / 10) / rate + 2
+
+    def fit(self, rival: Rival, stage: Stage, seconds: float) -> Stage:
+        """The stage with as many rows as the rival can hold, and load in the seconds."""
+        rows, most = stage.table.rows, rival.rows_max(stage.table.shape)
+        for share in (1, 2, 5, 10, 20, 50, 100, 1000):
+            table = Table(rows // share, stage.table.shape, stage.table.key_type)
+            if table.rows <= most and self.load_estimate(rival, table) <= max(seconds, 3):
+                break
+        if share == 1:
+            return stage
+        moved = (Case(c.name, table, c.keys, c.distribution, c.miss_ratio) for c in stage.cases)
+        return Stage(stage.name, table, tuple(moved), stage.clocks)
+
+    def compare(self, stage: Stage, rival: Rival, setting: Setting, seconds: float) -> list:
+        """A session of one rival: every case of the stage by every clock that it knows."""
+        host = self.host(stage.table)
+        found = []
+        with self.session(rival, setting, stage.table) as session:
+            if stage.name == "base":
+                memory, disk = session.memory_bytes, session.disk_bytes
+                mark = Footprint(rival.name, stage.table.rows, memory, disk, session.load_seconds)
+                self.findings.footprints.append(mark)
+            for case in stage.cases:
+                sets = case.draw(self.args.seed, self.args.smoke)
+                for clock in stage.clocks:
+                    theirs = participant(rival.name, session, clock, sets)
+                    if theirs is None:
+                        continue
+                    if stage.table.shape.text_count and clock == "numpy":
+                        continue
+                    turns = [*host.participants(clock, sets), theirs]
+                    results = take_turns(turns, len(sets), self.rounds, seconds)
+                    mine = {name: r for name, r in results.items() if name != rival.name}
+                    found.append(
+                        Comparison(
+                            stage.name,
+                            rival.name,
+                            setting.name,
+                            case.name,
+                            stage.table.rows,
+                            case.keys,
+                            clock,
+                            results[rival.name],
+                            mine,
+                        )
+                    )
+            say(f"  {rival.name} [{setting.name}] {one_line(found)}")
+            if stage.name == "base" and rival.name == "redis_blobs" and self.args.open_loop:
+                from rivals.open_loop import open_loops
+
+                self.findings.open_loop += open_loops(host, session, self.args)
+        return found
+
+    # -- the plan ---------------------------------------------------------------------------------
+
+    def slice_seconds(self, turns_left: int, loads_left: float) -> float:
+        free = self.end - time.monotonic() - loads_left - self.reserve
+        if self.args.smoke:
+            return SLICE_SECONDS_MIN
+        return min(SLICE_SECONDS_MAX, max(SLICE_SECONDS_MIN, free / max(1, turns_left)))
+
+    def all(self, rivals: list[Rival]) -> None:
+        tuning = cases.tuning_stage(self.args.rows)
+        later = [cases.base_stage(self.args.rows), *cases.shape_stages(self.args.rows)]
+        if self.args.cases:
+            wanted = self.args.cases.split(",")
+            later = [stage for stage in later if any(w in stage.name for w in wanted)]
+        self.reserve = 0.0 if self.args.smoke else 0.12 * self.args.budget_s  # C++ and plots
+        jobs = [(tuning, rival, setting) for rival in rivals for setting in rival.settings]
+        jobs += [(stage, rival, None) for stage in later for rival in rivals]
+        for at, (stage, rival, setting) in enumerate(jobs):
+            left = [(s, r) for s, r, _ in jobs[at:]]
+            loads = sum(self.load_estimate(r, s.table) for s, r in left)
+            turns = sum(len(s.cases) * len(s.clocks) * 4 * (self.rounds + 2) for s, _ in left)
+            free = self.end - time.monotonic() - self.reserve
+            if free < 3 and not self.args.smoke:
+                self.findings.skipped[f"{rival.name}, {stage.name}"] = "no time left"
+                continue
+            if setting is None:
+                if rival.name not in self.findings.best_settings:
+                    continue
+                setting = rival.setting(self.findings.best_settings[rival.name])
+            room = free / 3 if stage.name == "base" else free / 5
+            stage = self.fit(rival, stage, room)
+            say(f"[{at + 1}/{len(jobs)}, {free:.0f} s left] {stage.name}: {rival.title}")
+            self.guarded(stage, rival, setting, self.slice_seconds(turns, loads))
+
+    def guarded(self, stage: Stage, rival: Rival, setting: Setting, seconds: float) -> None:
+        """A rival that fails does not end the run, but its failure does not go unseen either."""
+        try:
+            found = self.compare(stage, rival, setting, seconds)
+        except Exception as error:
+            where = f"{rival.name} [{setting.name}], {stage.name}"
+            self.findings.failures.append(f"{where}: {type(error).__name__}: {error}")
+            say(f"  FAILED: {self.findings.failures[-1]}")
+            if self.args.debug:
+                traceback.print_exc()
+            return
+        self.findings.comparisons += found
+        if stage.name == "settings":
+            self.choose(rival.name)
+
+    def choose(self, rival: str) -> None:
+        """The setting that is fastest beside ours, over the clocks."""
+        speeds: dict[str, list[float]] = {}
+        for found in self.findings.comparisons:
+            if found.rival == rival and found.stage == "settings":
+                ours = next(iter(found.ours))
+                speeds.setdefault(found.setting, []).append(math.log(found.ratio(ours).median))
+        best = min(speeds, key=lambda name: sum(speeds[name]) / len(speeds[name]))
+        self.findings.best_settings[rival] = best
+
+
+def participant(name: str, session: Session, clock: str, sets: Any) -> Participant | None:
+    checks = Checks(sets)
+    if clock == "raw":
+        raw = session.raw
+        return raw and Participant(name, slice=lambda seconds: raw(sets, seconds))
+    if clock == "numpy":
+        read, check = session.matrix, checks.matrix
+    else:
+        read, check = session.frame, checks.frame
+    if read is None:
+        return None
+    return Participant(name, lambda index: read(sets.keys[index]), check, cpus=session.cpus)
+
+
+def one_line(found: list[Comparison]) -> str:
+    """The first case, by clock, for whoever watches."""
+    parts = []
+    for one in found:
+        if one.case != found[0].case:
+            break
+        ours = next(iter(one.ours))
+        ratio = one.ratio(ours).median
+        parts.append(f"{one.clock} {one.theirs.p50:,.0f} us = {ratio:.3g} x {ours}")
+    return "; ".join(parts)
+
+
+__all__ = ["Comparison", "Findings", "Footprint", "Run", "measure", "say"]
