@@ -27,10 +27,19 @@ import shutil
 import signal
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
+
+from rivals import report, wire  # noqa: E402
+from rivals.all import chosen, is_embedded_wanted, list_rivals  # noqa: E402
+from rivals.bars import all_bars  # noqa: E402
+from rivals.cost import PRICE_DISK, PRICE_MEMORY, PRICE_S3  # noqa: E402
+from rivals.embedded import measure_embedded  # noqa: E402
+from rivals.plots import draw  # noqa: E402
+from rivals.run import Findings, Run  # noqa: E402
 
 DEFAULT_ROWS = 10_000_000
 
@@ -50,36 +59,65 @@ def parse_arguments() -> argparse.Namespace:
     add("--dir", type=Path, help="where data folders go; a disk, not tmpfs")
     add("--list", action="store_true", help="say what could run here, and end")
     add("--debug", action="store_true", help="tracebacks of rivals that fail")
+    add("--write-docs", action="store_true", help="write table and plots into docs/")
+    add("--json", type=Path, default=ROOT / "build/bench/rivals.json", help="results go here")
+    add("--price-memory", type=float, default=PRICE_MEMORY, help="USD per GB and month")
+    add("--price-disk", type=float, default=PRICE_DISK, help="the same of disk")
+    add("--price-s3", type=float, default=PRICE_S3, help="the same of S3")
     add("--open-loop", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     args.rows = args.rows or (20_000 if args.smoke else DEFAULT_ROWS)
     return args
 
 
+def finish(args: argparse.Namespace, findings: Findings) -> int:
+    """Writes what was found, prints the verdicts. -> the status of the run."""
+    report.write_json(findings, args.json)
+    command = f"make bench-rivals{f' ROWS={args.rows}' if args.rows != DEFAULT_ROWS else ''}"
+    text = report.markdown(findings, args, command)
+    print(text)
+    folder = ROOT / "docs/plots" if args.write_docs else args.json.parent / "plots"
+    for bar in all_bars(findings):
+        print(bar)
+    if findings.failures:
+        for failure in findings.failures:
+            print(f"FAILED: {failure}", file=sys.stderr)
+        print("error: not every run counts, so docs/ was left as it is", file=sys.stderr)
+        return 1
+    try:
+        draw(findings, args, folder)
+    except ImportError as error:
+        print(f"note: no plots: {error}", file=sys.stderr)
+    if args.write_docs:
+        report.write_page(text)
+    print(f"results: {args.json}")
+    return 0
+
+
 def main() -> int:
     args = parse_arguments()
-    os.environ.setdefault("PYTHONHASHSEED", "0")
-    from rivals.all import chosen, list_rivals
-    from rivals.run import Run
-
     if args.list:
         list_rivals()
         return 0
     daemon = Path(os.environ.get("FLETCHINGD", ROOT / "build/release/bin/fletchingd"))
-    if not daemon.exists():
-        sys.exit(f"error: no {daemon}; run `make bench-rivals`, which builds it")
+    for needed in (daemon, wire.program("wire_client")):
+        if not needed.exists():
+            sys.exit(f"error: no {needed}; run `make bench-rivals`, which builds it")
     # A polite end also when somebody ends us: servers go with their `with`.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    warnings.filterwarnings("ignore", message="lance is not fork-safe")  # we exec, and no more
     work = Path(tempfile.mkdtemp(prefix="fletching-rivals-", dir=args.dir))
-    os.chmod(work, 0o711)
+    os.chmod(work, 0o711)  # a server that runs as another user has its folder inside
     run = Run(args, work, daemon)
     try:
         rivals = chosen(args.only, run.findings)
         run.all(rivals)
+        if is_embedded_wanted(args.only):
+            measure_embedded(run)
     finally:
         run.close()
         shutil.rmtree(work, ignore_errors=True)
-    return 1 if run.findings.failures else 0
+    return finish(args, run.findings)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Every rival there is, and those of them that can run on this machine."""
 
 from rivals.rival import Rival
+from rivals.rival_duckdb import DuckDb
 from rivals.rival_frames import NumpyDict, PolarsJoin
+from rivals.rival_lance import Lance
+from rivals.rival_postgres import Postgres
 from rivals.rival_redis import RedisBlobs, RedisHash, ValkeyBlobs
 from rivals.run import Findings, say
 
@@ -10,6 +13,9 @@ RIVALS: tuple[Rival, ...] = (
     NumpyDict(),
     ValkeyBlobs(),
     RedisHash(),
+    Postgres(),
+    DuckDb(),
+    Lance(),
     PolarsJoin(),
 )
 
@@ -22,15 +28,25 @@ def list_rivals() -> None:
             print(f"    {setting.name}: {setting.why}")
 
 
+def is_wanted(name: str, only: str) -> bool:
+    """Whether one of the parts of names, with commas, is in this name; all are without any."""
+    parts = [part.strip() for part in only.split(",") if part.strip()]
+    return not parts or any(part in name for part in parts)
+
+
+def is_embedded_wanted(only: str) -> bool:
+    """Whether the C++ program is to run, which knows RocksDB, LMDB and the bare loop."""
+    return is_wanted("embedded", only)
+
+
 def chosen(only: str, findings: Findings) -> list[Rival]:
     """Those whose names are wanted and that can run; the others are noted as skipped.
 
     Errors: SystemExit when nothing has such a name.
     """
-    parts = [part.strip() for part in only.split(",") if part.strip()]
-    wanted = [r for r in RIVALS if not parts or any(part in r.name for part in parts)]
-    if not wanted and not any("embedded".startswith(part) for part in parts):
-        names = ", ".join(rival.name for rival in RIVALS)
+    wanted = [rival for rival in RIVALS if is_wanted(rival.name, only)]
+    if not wanted and not is_embedded_wanted(only):
+        names = ", ".join([*(rival.name for rival in RIVALS), "embedded"])
         raise SystemExit(f"error: no rival is called '{only}'; there are {names}")
     able = []
     for rival in wanted:

@@ -17,10 +17,11 @@ import pyarrow.flight
 from rivals import measure, servers, wire
 from rivals.data import KeySets, Table
 from rivals.measure import Checks, Participant
-from rivals.rival import scatter
+from rivals.rival import chunks, scatter
 
 ARROW = "application/vnd.apache.arrow.stream"
 TABLE = "bench"
+WARM_KEYS = 20_000  # in one request
 FETCH = f"/api/v1/table/{TABLE}/fetch"
 
 
@@ -61,6 +62,24 @@ class FletchingHost:
             location = f"grpc://{ready['flight']}"
             self.flight = stack.enter_context(pyarrow.flight.connect(location))
             yield
+
+    def warm(self) -> None:
+        """Touches every row once, here and in the server, as the other benchmarks do."""
+        empty = self._empty_server_bytes()
+        for first, count in chunks(self.table.rows, WARM_KEYS):
+            keys = self.table.key_array(np.arange(first, first + count, dtype=np.uint64))
+            for store in (self.db, self.client):
+                store.read(TABLE, keys, self.columns[:1])
+        self.memory_bytes = max(0, servers.private_bytes(self.pid) - empty)
+
+    def _empty_server_bytes(self) -> int:
+        """Private memory of a server that has no table."""
+        command = [str(self._daemon), "--data-dir", str(self.work / "empty")]
+        command += ["--http", "127.0.0.1:0", "--flight", "off"]
+        starting = servers.process(command, cpus=measure.SERVER_CPUS, stdout=subprocess.PIPE)
+        with starting as server:
+            server.stdout.readline()
+            return servers.private_bytes(server.pid)
 
     # -- who takes turns ----------------------------------------------------------------------
 

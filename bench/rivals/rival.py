@@ -1,5 +1,6 @@
 """What a rival is: something that loads a table under one of its settings and then answers keys."""
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -66,12 +67,7 @@ class Rival:
 
 def can_import(*names: str) -> str | None:
     """A line that names the packages that are not installed; None when all are."""
-    absent = []
-    for name in names:
-        try:
-            __import__(name)
-        except ImportError:
-            absent.append(name)
+    absent = [name for name in names if importlib.util.find_spec(name) is None]
     if not absent:
         return None
     return f"no Python package {', '.join(absent)} (tools/setup.sh rivals)"

@@ -2,7 +2,6 @@
 ended by its pid whatever happens to the run, a kill -9 of it among that."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -11,8 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+from rivals import measure
 
 
 def free_port() -> int:
@@ -21,10 +19,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _before_exec(cpus: set[int] | None) -> None:
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if cpus:
-        os.sched_setaffinity(0, cpus)
+def _wrapped(command: list, cpus: set[int] | None, user: str | None) -> list[str]:
+    """By programs that become the server: code between fork and exec may hang beside threads."""
+    words = ["setpriv", "--pdeathsig", "KILL"]
+    if user is not None:
+        words += ["--reuid", user, "--regid", user, "--clear-groups"]
+    where = ",".join(map(str, sorted(cpus or measure.ALL_CPUS)))
+    return [*words, "--", "taskset", "-c", where, *map(str, command)]
 
 
 @contextlib.contextmanager
@@ -44,14 +45,12 @@ def process(
     """
     with open(log or os.devnull, "wb") as said:
         server = subprocess.Popen(
-            [str(word) for word in command],
+            _wrapped(command, cpus, user),
             stdin=subprocess.DEVNULL,
             stdout=said if stdout is None else stdout,
             stderr=said,
             text=True,
-            user=user,
             env={**os.environ, **(environment or {})},
-            preexec_fn=lambda: _before_exec(cpus),
         )
     try:
         yield server
@@ -76,7 +75,7 @@ def wait_for_port(server: subprocess.Popen, port: int, log: Path, seconds: float
             return
         time.sleep(0.02)
     said = log.read_text(errors="replace")[-500:] if log.exists() else "no log"
-    raise RuntimeError(f"{server.args[0]} does not listen on port {port}: {said}")
+    raise RuntimeError(f"{server.args} does not listen on port {port}: {said}")
 
 
 def resident_bytes(pid: int) -> int:
@@ -109,3 +108,16 @@ def private_bytes(pid: int) -> int:
 def folder_bytes(path: Path) -> int:
     """Bytes that the files of a folder take on its disk."""
     return sum(f.stat().st_blocks * 512 for f in path.rglob("*") if f.is_file())
+
+
+def family_pss_bytes(pid: int) -> int:
+    """Memory of a process and its children, what they share counted once."""
+    total = 0
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if int(entry.name) == pid or parent == pid:
+                total += pss_bytes(int(entry.name))
+    return total

@@ -46,7 +46,7 @@ def run(exchanges: Path, address: list[str], seconds: float, *flags: str) -> Sli
     """One slice. address: --port=N or --unix=PATH, and --framing, --preamble where they differ."""
     flags = (f"--milliseconds={max(1, int(seconds * 1000))}", *flags)
     done = subprocess.run(
-        client_command(exchanges, address, *flags), capture_output=True, text=True
+        client_command(exchanges, address, *flags), capture_output=True, text=True, errors="replace"
     )
     result = read_result(done.stdout, done.stderr, done.returncode)
     return Slice(result["p50_us"], result["p90_us"], result["p99_us"], result["count"])
