@@ -22,7 +22,7 @@ S ?= 60
 configure = cmake --preset $(1) -B $(2) -DFLETCHING_ROOMS="$(ROOMS)" --log-level=WARNING >/dev/null
 compile = cmake --build $(1) -j$(JOBS) $(if $(2),--target $(2))
 
-.PHONY: build setup setup-dev demo demo-s3 test test-unit test-python lint fmt bench asan tsan fuzz serve \
+.PHONY: build setup setup-dev demo demo-s3 test test-unit test-python lint fmt bench bench-rivals asan tsan fuzz serve \
         wheel test-wheel test-torch docs weigh mutants crash soak headers clean help
 
 build: setup-dev ## incremental dev build of everything
@@ -72,6 +72,17 @@ bench: ## B=read: measure in the release build; all benchmarks without B
 	@$(call configure,release,build/release)
 	@$(call compile,build/release)
 	@tools/bench.sh build/release "$(B)"
+
+# Rivals are no part of any other build. Docs are written by a whole run of the default size.
+bench-rivals: setup-dev ## 30 minutes: ours beside Redis, PostgreSQL, ...; ONLY=redis_blobs ROWS= SMOKE=1
+	@tools/setup.sh rivals
+	@cmake --preset release -B build/release -DFLETCHING_RIVALS=ON --log-level=WARNING >/dev/null
+	@$(call compile,build/release,fletchingd _native wire_client $(RIVALS_PROGRAM))
+	@FLETCHINGD=$(CURDIR)/build/release/bin/fletchingd PYTHONPATH=$(CURDIR)/build/release/python \
+	  FLETCHING_BENCH_DIR=$(CURDIR)/build/release/bench .venv-rivals/bin/python bench/run_rivals.py \
+	  $(if $(ONLY),--only=$(ONLY)) $(if $(ROWS),--rows=$(ROWS)) $(if $(SMOKE),--smoke) \
+	  $(if $(ONLY)$(ROWS)$(SMOKE),,--write-docs) $(ARGS)
+RIVALS_PROGRAM := $(if $(wildcard bench/rivals/embedded_rivals.cc),embedded_rivals)
 
 asan: setup-dev ## unit tests and fuzz smoke runs: addresses and undefined behaviour
 	@$(call configure,asan,build/asan)

@@ -30,17 +30,15 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from rivals import report, wire
+from rivals.all import chosen, is_embedded_wanted, list_rivals
+from rivals.bars import all_bars
+from rivals.cost import PRICE_DISK, PRICE_MEMORY, PRICE_S3
+from rivals.embedded import measure_embedded
+from rivals.findings import Findings
+from rivals.plots import draw
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "bench"))
-
-from rivals import report, wire  # noqa: E402
-from rivals.all import chosen, is_embedded_wanted, list_rivals  # noqa: E402
-from rivals.bars import all_bars  # noqa: E402
-from rivals.cost import PRICE_DISK, PRICE_MEMORY, PRICE_S3  # noqa: E402
-from rivals.embedded import measure_embedded  # noqa: E402
-from rivals.plots import draw  # noqa: E402
-from rivals.run import Findings, Run  # noqa: E402
-
 DEFAULT_ROWS = 10_000_000
 
 
@@ -99,6 +97,10 @@ def main() -> int:
     if args.list:
         list_rivals()
         return 0
+    try:
+        from rivals.run import Run
+    except ImportError as error:
+        sys.exit(f"error: {error}; run `make bench-rivals`, which builds and finds the package")
     daemon = Path(os.environ.get("FLETCHINGD", ROOT / "build/release/bin/fletchingd"))
     for needed in (daemon, wire.program("wire_client")):
         if not needed.exists():

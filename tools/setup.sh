@@ -5,6 +5,7 @@
 #   tools/setup.sh dev       the same, and what tests and lint need, an S3 server among it
 #   tools/setup.sh fuzz      dev and clang with libFuzzer
 #   tools/setup.sh bench     dev and nginx, the yardstick of the HTTP benchmark
+#   tools/setup.sh rivals    the stores that benchmarks compare us with, and .venv-rivals
 #   tools/setup.sh torch     .venv-torch with PyTorch, five gigabytes, for its tests
 #   tools/setup.sh murr019   .venv-murr019 with the older client, for one test
 #
@@ -29,6 +30,8 @@ case "$level" in
   dev) requirements=requirements-dev.txt; packages+=("${test_packages[@]}") ;;
   fuzz) requirements=requirements-dev.txt; packages+=("${test_packages[@]}" clang-16 libclang-rt-16-dev) ;;
   bench) requirements=requirements-dev.txt; packages+=("${test_packages[@]}" nginx-light) ;;
+  rivals) requirements=requirements-rivals.txt; venv=.venv-rivals
+    packages+=(redis-server postgresql-15 librocksdb-dev liblmdb-dev libpq-dev nginx-light fio) ;;
   murr019) requirements=requirements-murr019.txt; venv=.venv-murr019 ;;
   torch) requirements=requirements-torch.txt; venv=.venv-torch ;;
   *) echo "setup: do not know '$level'; see the top of tools/setup.sh" >&2; exit 2 ;;

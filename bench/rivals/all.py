@@ -1,12 +1,12 @@
 """Every rival there is, and those of them that can run on this machine."""
 
+from rivals.findings import Findings, say
 from rivals.rival import Rival
 from rivals.rival_duckdb import DuckDb
 from rivals.rival_frames import NumpyDict, PolarsJoin
 from rivals.rival_lance import Lance
 from rivals.rival_postgres import Postgres
 from rivals.rival_redis import RedisBlobs, RedisHash, ValkeyBlobs
-from rivals.run import Findings, say
 
 RIVALS: tuple[Rival, ...] = (
     RedisBlobs(),

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rivals.findings import Comparison, Findings
 from rivals.measure import Ratio
-from rivals.run import Comparison, Findings
 
 SHAPES = ("200 keys x 40 columns", "1,000 keys x 100 columns", "1,000 keys x 5 floats + 3 texts")
 SHAPE_NAMES = ("floats40", "floats100", "mixed")

@@ -40,7 +40,8 @@ def tuning_stage(rows: int) -> Stage:
 def base_stage(rows: int) -> Stage:
     table = Table(rows, SHAPES["floats10"])
     cases = [Case("base", table)]
-    cases += [Case(f"{keys:,} keys", table, keys) for keys in (1, 10, 100, 10_000)]
+    cases.append(Case("1 key", table, 1))
+    cases += [Case(f"{keys:,} keys", table, keys) for keys in (10, 100, 10_000)]
     cases.append(Case("Zipf", table, distribution="zipf"))
     cases.append(Case("10 % missing", table, miss_ratio=0.1))
     cases.append(Case("98 % missing", table, miss_ratio=0.98))

@@ -1,6 +1,6 @@
 """What a million rows cost to keep: bytes by place, and a price by the formula that stands here.
 
-    USD a month = GB in memory x price of memory + GB on disk x price of disk + GB on S3 x price of S3
+    USD a month = GB in memory x its price + GB on disk x its price + GB on S3 x its price
 
 The default prices are an assumption, in USD per GB and month: memory as in a memory-optimised
 virtual machine of a large cloud on demand, disk as its network SSD, S3 as its standard class. Only
@@ -10,7 +10,7 @@ how they relate matters to the comparison; --price-memory, --price-disk and --pr
 from dataclasses import dataclass
 from typing import Any
 
-from rivals.run import Findings, Footprint
+from rivals.findings import Findings, Footprint
 
 PRICE_MEMORY, PRICE_DISK, PRICE_S3 = 4.90, 0.08, 0.023
 
@@ -70,11 +70,15 @@ def cost_table(findings: Findings, args: Any) -> list[str]:
         beside = "" if redis is None else f"{price / redis:.2f} x"
         sizes = " | ".join(f"{size:,.0f}" for size in (place.memory, place.disk, place.s3))
         lines.append(f"| {place.name} | {sizes} | {price:.3f} | {beside} |")
+    prices = (
+        f"USD a month = GB in memory x {args.price_memory:.2f} + GB on disk x {args.price_disk:.3f}"
+        f" + GB on S3 x {args.price_s3:.3f}:"
+    )
     lines += [
         "",
-        f"USD a month = GB in memory x {args.price_memory:.2f} + GB on disk x {args.price_disk:.3f} + GB on S3 x {args.price_s3:.3f}: assumed"
-        " prices per GB and month of",
-        "a large cloud, changed by `--price-memory`, `--price-disk`, `--price-s3`. Memory is what"
-        " the loaded process has beyond an empty one.",
+        prices,
+        "assumed prices per GB and month of a large cloud, changed by `--price-memory`,"
+        " `--price-disk`, `--price-s3`.",
+        "Memory is what the loaded process has beyond an empty one.",
     ]
     return lines

@@ -1,4 +1,4 @@
-"""C++ calls: runs embedded_rivals (RocksDB, LMDB, the engine and the bare loop in turns), if built."""
+"""C++ calls: runs embedded_rivals, if built: RocksDB, LMDB, the engine and the bare loop."""
 
 import json
 import subprocess
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rivals import cases, wire
-from rivals.run import Run, say
+from rivals.findings import say
 
 STORES = "fletching,bare_loop,rocksdb,lmdb"
 PROGRAM = "embedded_rivals"
 
 
-def run_program(run: Run, flags: list[str], seconds: float) -> list[dict[str, Any]]:
+def run_program(run: Any, flags: list[str], seconds: float) -> list[dict[str, Any]]:
     """-> the JSON lines. Errors: RuntimeError with what the program says."""
     folder = run.work / "embedded"
     folder.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def best_settings(lines: list[dict[str, Any]]) -> dict[str, str]:
     return {store: line["setting"] for store, line in best.items()}
 
 
-def measure_embedded(run: Run) -> None:
+def measure_embedded(run: Any) -> None:
     """Tries every setting on the small table, then measures the best of each store."""
     if not Path(wire.program(PROGRAM)).exists():
         why = f"{PROGRAM} is not built; `make bench-rivals` builds it where RocksDB and LMDB are"

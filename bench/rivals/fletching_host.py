@@ -1,4 +1,4 @@
-"""Our own side: a table in a folder, read in this process and served by a fletchingd on one core."""
+"""Our own side: a table in a folder, read in this process and served by a fletchingd."""
 
 import contextlib
 import http.client

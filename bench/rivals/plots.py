@@ -6,7 +6,7 @@ from typing import Any
 from rivals.all import RIVALS
 from rivals.bars import find
 from rivals.cost import places
-from rivals.run import Findings
+from rivals.findings import Findings
 
 OURS_COLOUR, THEIRS_COLOUR = "#c0392b", "#7f8c8d"
 
@@ -41,7 +41,7 @@ def latency_by_keys(findings: Findings) -> Any:
 
     lines: dict[str, dict[int, float]] = {}
     for one in findings.comparisons:
-        by_keys = one.case == "base" or one.case.endswith(" keys")
+        by_keys = one.case == "base" or one.case.endswith((" key", " keys"))
         if one.stage != "base" or one.clock != "numpy" or not by_keys:
             continue
         lines.setdefault(one.rival, {})[one.keys] = one.theirs.p50

@@ -12,7 +12,7 @@ from rivals import cases
 from rivals.all import RIVALS
 from rivals.bars import all_bars, find
 from rivals.cost import cost_table
-from rivals.run import Comparison, Findings
+from rivals.findings import Comparison, Findings
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
@@ -51,13 +51,20 @@ def row(cells: list[str]) -> str:
 
 
 def ours_best(findings: Findings, name: str, clock: str, case: str = "base") -> Any:
-    """Our own result of the quietest session."""
+    """Our own result of the quietest session, of those with the full number of rows."""
     found = [
-        one.ours[name]
+        one
         for one in findings.comparisons
         if one.case == case and one.clock == clock and name in one.ours
     ]
-    return min(found, key=lambda result: result.p50, default=None)
+    rows = case_rows(findings, case)
+    results = [one.ours[name] for one in found if one.rows == rows]
+    return min(results, key=lambda result: result.p50, default=None)
+
+
+def case_rows(findings: Findings, case: str) -> int:
+    """Rows of a case; a rival that could not hold or load as many has fewer."""
+    return max((one.rows for one in findings.comparisons if one.case == case), default=0)
 
 
 def base_table(findings: Findings) -> list[str]:
@@ -108,10 +115,16 @@ def axis_table(findings: Findings, clock: str, ours: str, title: str) -> list[st
         best = ours_best(findings, ours, clock, case)
         if best is None:
             continue
-        cells = [case, micros(best.p50)]
+        rows = case_rows(findings, case)
+        is_said = rows == findings.rows or case in small
+        cells = [case if is_said else f"{case}, {cases.size_text(rows)} rows", micros(best.p50)]
         for rival in rivals:
             one = settled(findings, rival.name, case, clock)
-            cells.append(str(one.ratio(ours)) if one and ours in one.ours else "")
+            if one is None or ours not in one.ours:
+                cells.append("")
+                continue
+            fewer = "" if one.rows == rows else f", {cases.size_text(one.rows)} rows"
+            cells.append(f"{one.ratio(ours)}{fewer}")
         lines.append(row(cells))
     return lines
 
@@ -148,7 +161,8 @@ def embedded_table(findings: Findings) -> list[str]:
     if not findings.embedded:
         return ["C++ calls were not measured in this run."]
     lines = [
-        "| C++ call | keys | distribution, missing | store (setting) | p50 us | rounds | p99 | x ours |",
+        "| C++ call | keys | distribution, missing | store (setting) | p50 us | rounds | p99 |"
+        " x ours |",
         "|---|---|---|---|---|---|---|---|",
     ]
     same = ("stage", "shape", "rows", "keys", "key_type", "distribution", "miss_ratio")
@@ -201,6 +215,7 @@ def bars_table(findings: Findings) -> list[str]:
 def markdown(findings: Findings, args: Any, command: str) -> str:
     """Everything between the markers."""
     size = cases.size_text(findings.rows)
+    small = cases.size_text(cases.small_rows(findings.rows))
     parts: list[list[str]] = [
         [
             f"`{command}`, {machine()}. Base case: {size} rows x 10 float32, utf8 keys, 1,000"
@@ -227,9 +242,7 @@ def markdown(findings: Findings, args: Any, command: str) -> str:
         ["#### What a million rows cost"],
         cost_table(findings, args),
         ["![cost](plots/rivals_cost.svg)"] if findings.footprints else [],
-        [
-            f"#### Settings tried, on {cases.size_text(cases.small_rows(findings.rows))} rows, p50 us"
-        ],
+        [f"#### Settings tried, on {small} rows, p50 us"],
         settings_table(findings),
         [f"- Not measured: {name}: {why}." for name, why in findings.skipped.items()],
     ]

@@ -1,24 +1,29 @@
 """What needs no store: NumPy beside a dict, and tables in memory joined with the keys."""
 
 import contextlib
+import ctypes
+import gc
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from rivals.data import Shape, Table, float_values
 from rivals.rival import Rival, Session, Setting, can_import, chunks, scatter
+from rivals.servers import private_bytes
 
 PIECE_ROWS = 500_000
 
 
 def private_now() -> int:
-    import os
-
-    from rivals.servers import private_bytes
-
+    """Memory of this process, without what was freed and not yet given back."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    ctypes.CDLL(None).malloc_trim(0)
     return private_bytes(os.getpid())
 
 
@@ -130,7 +135,6 @@ class PolarsJoin(Rival):
     @contextlib.contextmanager
     def open(self, setting: Setting, table: Table, work: Path) -> Iterator[Session]:
         import polars as pl
-        import pyarrow as pa
 
         del work
         empty, start = private_now(), time.monotonic()
@@ -180,7 +184,6 @@ def _sorted_search(data: Any, keys: list, names: list[str]) -> Any:
 
 def _index_in(arrow: Any, keys: list, names: list[str]) -> Any:
     import polars as pl
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = pa.array(keys, arrow.schema.field("id").type)
