@@ -77,7 +77,7 @@ bench: ## B=read: measure in the release build; all benchmarks without B
 bench-rivals: setup-dev ## 30 minutes: ours beside Redis, PostgreSQL, ...; ONLY=redis_blobs ROWS= SMOKE=1
 	@tools/setup.sh rivals
 	@cmake --preset release -B build/release -DFLETCHING_RIVALS=ON --log-level=WARNING >/dev/null
-	@$(call compile,build/release,fletchingd _native wire_client $(RIVALS_PROGRAM))
+	@$(call compile,build/release,fletchingd _native wire_client flight_client $(RIVALS_PROGRAM))
 	@FLETCHINGD=$(CURDIR)/build/release/bin/fletchingd PYTHONPATH=$(CURDIR)/build/release/python \
 	  FLETCHING_BENCH_DIR=$(CURDIR)/build/release/bench .venv-rivals/bin/python bench/run_rivals.py \
 	  $(if $(ONLY),--only=$(ONLY)) $(if $(ROWS),--rows=$(ROWS)) $(if $(SMOKE),--smoke) \

@@ -163,7 +163,7 @@ class Case:
 
     def draw(self, seed: int, smoke: bool = False) -> "KeySets":
         """Enough sets that their rows do not stay in the processor's caches."""
-        count = 5 if smoke else min(2000, max(40, 400_000 // self.keys))
+        count = 2 if smoke else min(2000, max(40, 400_000 // self.keys))
         return KeySets(self, seed, count)
 
 

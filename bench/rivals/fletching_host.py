@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.flight
 
-from rivals import measure, servers, wire
+from rivals import flight, measure, servers, wire
 from rivals.data import KeySets, Table
 from rivals.measure import Checks, Participant
-from rivals.rival import chunks, scatter
+from rivals.rival import chunks
 
 ARROW = "application/vnd.apache.arrow.stream"
 TABLE = "bench"
@@ -29,7 +29,7 @@ class FletchingHost:
     """One table, loaded and open. Made by `host`.
 
     participants: "fletching" reads in this process, "fletching_http" over a connection; raw are
-    bytes on a socket, and Flight by the client that pyarrow has, to the last byte.
+    bytes on a socket, and Flight by a client in C++, if it is built, to the last byte.
     """
 
     def __init__(self, table: Table, folder: Path, work: Path, daemon: Path) -> None:
@@ -59,7 +59,8 @@ class FletchingHost:
             self.pid = server.pid
             self.db = stack.enter_context(fletching.open(self.folder, "r"))
             self.client = stack.enter_context(fletching.connect(f"http://127.0.0.1:{self.port}"))
-            location = f"grpc://{ready['flight']}"
+            self.flight_port = int(ready["flight"].rpartition(":")[2])
+            location = f"grpc://127.0.0.1:{self.flight_port}"
             self.flight = stack.enter_context(pyarrow.flight.connect(location))
             yield
 
@@ -86,7 +87,7 @@ class FletchingHost:
     def participants(self, clock: str, sets: KeySets) -> list[Participant]:
         checks = Checks(sets)
         if clock == "raw":
-            return self._raw(sets, checks)
+            return self._raw(sets)
         local, remote = self.db, self.client
         out = measure.CLIENT_CPUS
         if clock == "numpy":
@@ -107,21 +108,20 @@ class FletchingHost:
     def _frames(self, store: Any, sets: KeySets) -> Any:
         return lambda index: store.read(TABLE, sets.keys[index], self.columns).to_pandas()
 
-    def _raw(self, sets: KeySets, checks: Checks) -> list[Participant]:
+    def _raw(self, sets: KeySets) -> list[Participant]:
         path = self.exchanges(sets)
         flags = [f"--port={self.port}", "--framing=http"]
-        get, exchange = self._flight_get(sets), _Exchange(self.flight, self.table, sets)
+        out = [Participant("fletching_http", slice=lambda s: wire.run(path, flags, s))]
+        if wire.program("flight_client").exists():
+            out += [self._flight(call, sets) for call in ("get", "exchange")]
+        return out
 
-        def check(answer: pa.RecordBatch, index: int) -> None:
-            checks.frame(answer.to_pandas(), index)
-
-        return [
-            Participant("fletching_http", slice=lambda s: wire.run(path, flags, s)),
-            Participant("flight_get", get, check, cpus=measure.CLIENT_CPUS),
-            Participant(
-                "flight_exchange", exchange.ask, check, None, measure.CLIENT_CPUS, exchange.close
-            ),
-        ]
+    def _flight(self, call: str, sets: KeySets) -> Participant:
+        asked = flight.exchanges(self.flight, self.flight_port, self.table, sets, self.work, call)
+        flags = [f"--port={self.flight_port}", f"--call={call}", f"--table={TABLE}"]
+        return Participant(
+            f"flight_{call}", slice=lambda s: wire.run(asked, flags, s, client="flight_client")
+        )
 
     # -- HTTP, built beforehand -----------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class FletchingHost:
             answer = response.read()
             if response.status != 200:
                 raise RuntimeError(f"fetch: status {response.status}: {answer[:300]!r}")
-            self._check_stream(answer, checks, index)
+            flight.check(pa.ipc.open_stream(answer).read_all(), checks, index)
             pairs.append((self._request("POST", FETCH, "application/json", body), answer))
         connection.close()
         self._sets = sets
@@ -160,68 +160,5 @@ class FletchingHost:
 
     def write_request(self, first: int, count: int) -> bytes:
         """A write of rows as they are already, so that every answer stays what it was."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self.table.schema) as writer:
-            writer.write_batch(self.table.batch(first, count))
-        body = sink.getvalue().to_pybytes()
+        body = flight.stream(self.table.batch(first, count))
         return self._request("PUT", f"/api/v1/table/{TABLE}/write", ARROW, body)
-
-    def _check_stream(self, answer: bytes, checks: Checks, index: int) -> None:
-        table = pa.ipc.open_stream(answer).read_all()
-        if "_idx" not in table.schema.names:
-            checks.frame(table.to_pandas(), index)
-            return
-        places = table["_idx"].to_numpy()
-        frame = table.drop_columns(["_idx"]).to_pandas()
-        frame.index = places
-        checks.frame(frame.reindex(range(len(checks.expected(index)))), index)
-
-    # -- Flight ---------------------------------------------------------------------------------
-
-    def _flight_get(self, sets: KeySets) -> Any:
-        key = None if self.table.key_type == "utf8" else "id"
-        tickets = []
-        for keys in sets.keys:
-            asked = keys if key is None else {key: keys}
-            ticket = {"table": TABLE, "keys": asked, "columns": self.columns}
-            tickets.append(pyarrow.flight.Ticket(json.dumps(ticket).encode()))
-
-        def get(index: int) -> pa.Table:
-            table = self.flight.do_get(tickets[index]).read_all()
-            return table if "_idx" not in table.schema.names else self._dense(table, sets, index)
-
-        return get
-
-    def _dense(self, table: pa.Table, sets: KeySets, index: int) -> pa.Table:
-        columns = [table[name].to_numpy() for name in self.columns]
-        values = np.stack(columns, axis=1)
-        rows = np.full(len(sets.keys[index]), -1)
-        rows[table["_idx"].to_numpy()] = np.arange(table.num_rows)
-        dense = scatter(values, rows, rows >= 0)
-        return pa.table(dict(zip(self.columns, dense.T, strict=True)))
-
-
-class _Exchange:
-    """Look-ups on one open DoExchange, which begins with the first of them."""
-
-    def __init__(self, client: Any, table: Table, sets: KeySets) -> None:
-        columns = json.dumps(table.shape.read_names)
-        id_type = table.schema.field("id").type
-        self._schema = pa.schema([("id", id_type)], metadata={"columns": columns})
-        self._batches = [
-            pa.record_batch([table.key_array(numbers)], schema=self._schema)
-            for numbers in sets.numbers
-        ]
-        self._client, self._writer, self._reader = client, None, None
-
-    def ask(self, index: int) -> pa.RecordBatch:
-        if self._writer is None:
-            descriptor = pyarrow.flight.FlightDescriptor.for_path(TABLE)
-            self._writer, self._reader = self._client.do_exchange(descriptor)
-            self._writer.begin(self._schema)
-        self._writer.write_batch(self._batches[index])
-        return self._reader.read_chunk().data
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()

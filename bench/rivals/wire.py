@@ -1,4 +1,4 @@
-"""Runs wire_client: requests built beforehand and the replies that are due, over a bare socket."""
+"""Runs wire_client, and flight_client: requests built beforehand, and the replies that are due."""
 
 import json
 import os
@@ -27,8 +27,10 @@ def write_exchanges(path: Path, exchanges: Iterable[tuple[bytes, bytes]]) -> Pat
     return path
 
 
-def client_command(exchanges: Path, address: list[str], *flags: str) -> list[str]:
-    command = [str(program("wire_client")), f"--exchanges={exchanges}", *address, *flags]
+def client_command(
+    exchanges: Path, address: list[str], *flags: str, client: str = "wire_client"
+) -> list[str]:
+    command = [str(program(client)), f"--exchanges={exchanges}", *address, *flags]
     if measure.CLIENT_CPUS:
         command.append(f"--cpu={min(measure.CLIENT_CPUS)}")
     return command
@@ -38,15 +40,16 @@ def read_result(output: str, error: str, status: int) -> dict:
     """The JSON line of wire_client. Errors: WrongAnswerError, RuntimeError."""
     if status != 0:
         kind = WrongAnswerError if "wrong answer" in error else RuntimeError
-        raise kind(f"wire_client: {error.strip()[-400:]}")
+        raise kind(f"{error.strip()[-400:]}")
     return json.loads(output.splitlines()[-1])
 
 
-def run(exchanges: Path, address: list[str], seconds: float, *flags: str) -> Slice:
+def run(
+    exchanges: Path, address: list[str], seconds: float, *flags: str, client: str = "wire_client"
+) -> Slice:
     """One slice. address: --port=N or --unix=PATH, and --framing, --preamble where they differ."""
     flags = (f"--milliseconds={max(1, int(seconds * 1000))}", *flags)
-    done = subprocess.run(
-        client_command(exchanges, address, *flags), capture_output=True, text=True, errors="replace"
-    )
+    command = client_command(exchanges, address, *flags, client=client)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     result = read_result(done.stdout, done.stderr, done.returncode)
     return Slice(result["p50_us"], result["p90_us"], result["p99_us"], result["count"])

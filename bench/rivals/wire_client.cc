@@ -5,32 +5,29 @@
 // Whole means: as long as the due reply (framing bytes: RESP and PostgreSQL, so the client need not
 // even parse), or Content-Length bytes after the head (framing http; only the body is compared).
 //
-// Exchanges file: u32 length, request, u32 length, reply that is due, and so on; little-endian.
-// With --rate requests are due at fixed times (open loop), and each is timed from when it was due.
+// Exchanges file: see exchanges.h. With --rate requests are due at fixed times (open loop), and
+// each is timed from when it was due.
 //
 // Build alone: g++ -std=c++20 -O2 -o wire_client wire_client.cc
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <thread>
 #include <unistd.h>
 
-#include "../yardstick/measure.h"
+#include "exchanges.h"
 
 namespace {
 
 using namespace yardstick;
+using rivals::Exchange;
+using rivals::ReadExchanges;
 
 struct Settings {
   std::string host, unix_path, exchanges, preamble, framing;
-  int64_t port, requests_min, requests_max, warmup, rate, cpu, milliseconds;
-  bool spin, sleep, compare;
+  int64_t port, cpu;
+  rivals::Pace pace;
+  bool spin, compare;
 };
 
 Settings ParseSettings(int argc, char** argv) {
@@ -42,54 +39,14 @@ Settings ParseSettings(int argc, char** argv) {
   s.exchanges = flags.Text("exchanges", "", "requests and the replies that are due, sent in turn");
   s.preamble = flags.Text("preamble", "", "exchanges to begin with; only lengths are compared");
   s.framing = flags.Text("framing", "bytes", "bytes or http: how the end of a reply is known");
-  s.milliseconds = flags.Integer("milliseconds", 1'000, 1, "how long to go on");
-  s.requests_min = flags.Integer("requests-min", 3, 1, "timed requests, even if it takes longer");
-  s.requests_max = flags.Integer("requests-max", 100'000'000, 1, "timed requests at most");
-  s.warmup = flags.Integer("warmup", 5, 0, "requests before the timed ones");
-  s.rate = flags.Integer("rate", 0, 0, "requests a second, due at fixed times; 0 = back to back");
+  s.pace = rivals::ParsePace(&flags);
   s.cpu = flags.Integer("cpu", -1, -1, "stay on this core; -1 = wherever the scheduler likes");
   s.compare = flags.Integer("compare", 1, 0, "0: any answer will do") != 0;
-  s.sleep = flags.Switch("sleep", "with --rate: sleep until a request is due, as a writer may");
   s.spin = flags.Switch("spin", "poll the socket instead of sleeping: keeps this core awake");
   flags.Done();
   if (s.port == 0 && s.unix_path.empty()) Fail("--port or --unix is needed");
   if (s.framing != "bytes" && s.framing != "http") Fail("--framing is bytes or http");
   return s;
-}
-
-struct Exchange {
-  std::string request, reply;
-};
-
-std::vector<Exchange> ReadExchanges(const std::string& path) {
-  if (path.empty()) return {};
-  std::ifstream file(path, std::ios::binary);
-  if (!file) Fail("cannot read " + path + ": " + std::strerror(errno));
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  std::vector<Exchange> exchanges;
-  size_t at = 0;
-  const auto piece = [&] {
-    uint32_t size = 0;
-    if (bytes.size() - at >= 4) std::memcpy(&size, bytes.data() + at, 4);
-    if (bytes.size() - at < 4 || bytes.size() - at - 4 < size) Fail(path + " is cut off");
-    at += 4 + size;
-    return bytes.substr(at - size, size);
-  };
-  while (at < bytes.size()) {
-    std::string request = piece();
-    exchanges.push_back({std::move(request), piece()});
-  }
-  return exchanges;
-}
-
-void StayOn(int64_t cpu) {
-  if (cpu < 0) return;
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  CPU_SET(static_cast<size_t>(cpu), &cpus);
-  if (sched_setaffinity(0, sizeof cpus, &cpus) != 0) {
-    Fail("--cpu=" + std::to_string(cpu) + ": " + std::strerror(errno));
-  }
 }
 
 class Connection {
@@ -180,12 +137,7 @@ class Connection {
   std::vector<char> buffer_;
 };
 
-struct Outcome {
-  std::vector<int64_t> nanos;
-  double seconds = 0;
-};
-
-void Check(const Settings& s, std::string_view got, const Exchange& exchange, int64_t number) {
+void Check(const Settings& s, std::string_view got, const Exchange& exchange, size_t number) {
   if (!s.compare || got == exchange.reply) return;
   size_t at = 0;
   while (at < got.size() && at < exchange.reply.size() && got[at] == exchange.reply[at]) ++at;
@@ -194,47 +146,21 @@ void Check(const Settings& s, std::string_view got, const Exchange& exchange, in
        std::to_string(at) + ": " + std::string(got.substr(at, 60)));
 }
 
-Outcome Run(const Settings& s, const std::vector<Exchange>& exchanges, Connection* connection) {
-  Outcome outcome;
-  const int64_t interval = s.rate == 0 ? 0 : 1'000'000'000 / s.rate;
-  int64_t begin = 0;
-  for (int64_t i = -s.warmup; i < s.requests_max; ++i) {
-    if (i == 0) begin = NowNanos();
-    const Exchange& exchange = exchanges[static_cast<size_t>(i + s.warmup) % exchanges.size()];
-    int64_t start = NowNanos();
-    if (i > s.requests_min && start - begin > s.milliseconds * 1'000'000) break;
-    if (interval != 0 && i >= 0) {
-      const int64_t due = begin + i * interval;
-      if (s.sleep) std::this_thread::sleep_for(std::chrono::nanoseconds(due - NowNanos()));
-      while (NowNanos() < due) {  // on a core of its own, so that no wake-up of ours is counted
-      }
-      start = due;
-    }
-    const std::string_view reply = connection->Ask(exchange.request, exchange.reply.size());
-    const int64_t nanos = NowNanos() - start;
-    Check(s, reply, exchange, i);
-    if (i >= 0) outcome.nanos.push_back(nanos);
-  }
-  outcome.seconds = static_cast<double>(NowNanos() - begin) / 1e9;
-  return outcome;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   const Settings s = ParseSettings(argc, argv);
   const std::vector<Exchange> exchanges = ReadExchanges(s.exchanges);
   if (exchanges.empty()) Fail("--exchanges is needed and must hold some");
-  StayOn(s.cpu);
+  rivals::StayOn(s.cpu);
   Connection connection(s);
   for (const Exchange& first : ReadExchanges(s.preamble)) {
     connection.Ask(first.request, first.reply.size());
   }
-  const Outcome outcome = Run(s, exchanges, &connection);
-  const auto count = static_cast<int64_t>(outcome.nanos.size());
-  JsonLine()
-      .Add("count", count)
-      .Add("rate", static_cast<double>(count) / outcome.seconds)
-      .Add(Summarise(outcome.nanos))
-      .Print();
+  std::string_view reply;
+  const auto ask = [&](size_t which) {
+    reply = connection.Ask(exchanges[which].request, exchanges[which].reply.size());
+  };
+  const auto check = [&](size_t which) { Check(s, reply, exchanges[which], which); };
+  rivals::RunAndPrint(s.pace, exchanges.size(), ask, check);
 }
