@@ -34,7 +34,8 @@ def wide_rows(rows: int) -> int:
 def tuning_stage(rows: int) -> Stage:
     """One request on which every setting is tried: that of the base case, on the small table."""
     table = Table(small_rows(rows), SHAPES["floats10"])
-    return Stage("settings", table, (Case(f"{size_text(table.rows)} rows", table),))
+    case = Case(f"{size_text(table.rows)} rows", table)
+    return Stage("settings", table, (case,), ("raw", "numpy"))
 
 
 def base_stage(rows: int) -> Stage:

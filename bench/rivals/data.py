@@ -21,6 +21,7 @@ BATCH_ROWS = 250_000
 ZIPF_EXPONENT = 0.99
 UTF8_KEY_BYTES = 14
 TEXT_BYTES_MAX = 40
+EXPECTED_BYTES_MAX = 64 << 20  # of the expected answers of one case that stay in memory
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ class Case:
 
     def draw(self, seed: int, smoke: bool = False) -> "KeySets":
         """Enough sets that their rows do not stay in the processor's caches."""
-        count = 2 if smoke else min(2000, max(40, 400_000 // self.keys))
-        return KeySets(self, seed, count)
+        count = 2 if smoke else min(2000, max(20, 200_000 // self.keys))
+        return _drawn(self, seed, count)
 
 
 class KeySets:
@@ -179,12 +180,20 @@ class KeySets:
         numbers[misses] += np.uint64(rows)
         self.numbers = list(numbers.reshape(count, case.keys))
         self.keys = [case.table.keys(numbers) for numbers in self.numbers]
+        self._floats: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def expected_floats(self, index: int) -> np.ndarray:
         """Shape: [keys, float columns read], NaN where the key is not there."""
+        if index not in self._floats:
+            if sum(values.nbytes for values in self._floats.values()) > EXPECTED_BYTES_MAX:
+                self._floats.clear()
+            self._floats[index] = self._make_floats(index)
+        return self._floats[index]
+
+    def _make_floats(self, index: int) -> np.ndarray:
         numbers = self.numbers[index]
         values = float_values(numbers, np.array(self.case.table.shape.read_floats))
         values[numbers >= self.case.table.rows] = np.nan
@@ -195,6 +204,12 @@ class KeySets:
         texts = text_array(numbers, column).to_pylist()
         rows = self.case.table.rows
         return [t if n < rows else None for t, n in zip(texts, numbers.tolist(), strict=True)]
+
+
+@lru_cache(maxsize=12)
+def _drawn(case: Case, seed: int, count: int) -> KeySets:
+    """The same sets for every rival, so that what is built from them is built once."""
+    return KeySets(case, seed, count)
 
 
 @lru_cache(maxsize=2)

@@ -48,7 +48,7 @@ def measure_embedded(run: Any) -> None:
     small, wide = cases.small_rows(rows), cases.wide_rows(rows)
 
     def tell(what: str, flags: list[str]) -> list[dict[str, Any]]:
-        left = run.end - time.monotonic()
+        left = run.budget.end - time.monotonic()
         say(f"[{left:.0f} s left] embedded: {what}")
         return run_program(run, [*common, *flags], max(60.0, left + 60))
 
@@ -79,7 +79,7 @@ def measure_embedded(run: Any) -> None:
         ]
         found = [{**line, "stage": "settings"} for line in tried]
         for what, flags in plan:
-            if run.end - time.monotonic() < 5 and not args.smoke:
+            if run.budget.end - time.monotonic() < 5 and not args.smoke:
                 run.findings.skipped[f"embedded, {what}"] = "no time left"
                 continue
             lines = tell(what, [*flags, setting])

@@ -35,7 +35,9 @@ class FletchingHost:
     def __init__(self, table: Table, folder: Path, work: Path, daemon: Path) -> None:
         self.table, self.folder, self.work = table, folder, work
         self._daemon = daemon
-        self._sets: KeySets | None = None
+        self._written: dict[Path, KeySets] = {}
+        self.asked = work / f"asked-{folder.name}"  # requests, and the answers that are due
+        self.asked.mkdir(exist_ok=True)
         self.columns = table.shape.read_names
 
     def load(self) -> None:
@@ -84,10 +86,10 @@ class FletchingHost:
 
     # -- who takes turns ----------------------------------------------------------------------
 
-    def participants(self, clock: str, sets: KeySets) -> list[Participant]:
+    def participants(self, clock: str, sets: KeySets, flight_too: bool) -> list[Participant]:
         checks = Checks(sets)
         if clock == "raw":
-            return self._raw(sets)
+            return self._raw(sets, flight_too)
         local, remote = self.db, self.client
         out = measure.CLIENT_CPUS
         if clock == "numpy":
@@ -108,16 +110,20 @@ class FletchingHost:
     def _frames(self, store: Any, sets: KeySets) -> Any:
         return lambda index: store.read(TABLE, sets.keys[index], self.columns).to_pandas()
 
-    def _raw(self, sets: KeySets) -> list[Participant]:
+    def _raw(self, sets: KeySets, flight_too: bool) -> list[Participant]:
         path = self.exchanges(sets)
         flags = [f"--port={self.port}", "--framing=http"]
         out = [Participant("fletching_http", slice=lambda s: wire.run(path, flags, s))]
-        if wire.program("flight_client").exists():
+        if flight_too and wire.program("flight_client").exists():
             out += [self._flight(call, sets) for call in ("get", "exchange")]
         return out
 
     def _flight(self, call: str, sets: KeySets) -> Participant:
-        asked = flight.exchanges(self.flight, self.flight_port, self.table, sets, self.work, call)
+        asked = self.asked / f"{call}-{sets.case.name.replace('/', ' ')}"
+        if self._written.get(asked) is not sets:
+            make = flight.gets if call == "get" else flight.asks
+            wire.write_exchanges(asked, make(self.flight, self.table, sets))
+            self._written[asked] = sets
         flags = [f"--port={self.flight_port}", f"--call={call}", f"--table={TABLE}"]
         return Participant(
             f"flight_{call}", slice=lambda s: wire.run(asked, flags, s, client="flight_client")
@@ -133,8 +139,8 @@ class FletchingHost:
     def exchanges(self, sets: KeySets) -> Path:
         """Asks every set once, compares it with the formula, and writes down what came: the
         answers that are due from now on."""
-        path = self.work / f"http-{self.table.shape.name}-{self.port}"
-        if self._sets is sets:
+        path = self.asked / f"http-{sets.case.name.replace('/', ' ')}"
+        if self._written.get(path) is sets:
             return path
         checks = Checks(sets)
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -150,7 +156,7 @@ class FletchingHost:
             flight.check(pa.ipc.open_stream(answer).read_all(), checks, index)
             pairs.append((self._request("POST", FETCH, "application/json", body), answer))
         connection.close()
-        self._sets = sets
+        self._written[path] = sets
         return wire.write_exchanges(path, pairs)
 
     def _request(self, method: str, path: str, content_type: str, body: bytes) -> bytes:

@@ -2,31 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.flight
 
-from rivals import wire
 from rivals.data import KeySets, Table
 from rivals.measure import Checks
 
 NAME = "bench"
-_written: dict[Path, KeySets] = {}
-
-
-def exchanges(client: Any, port: int, table: Table, sets: KeySets, work: Path, call: str) -> Path:
-    """Asks every set once, compares the answer with the formula, and keeps it as the one due."""
-    path = work / f"flight-{call}-{port}"
-    if _written.get(path) is not sets:
-        pairs = gets(client, table, sets) if call == "get" else asks(client, table, sets)
-        wire.write_exchanges(path, pairs)
-        _written[path] = sets
-    return path
 
 
 def gets(client: Any, table: Table, sets: KeySets) -> Iterator[tuple[bytes, bytes]]:
+    """DoGet of every set once: (ticket, answer as an Arrow stream), compared with the formula."""
     checks = Checks(sets)
     for index, keys in enumerate(sets.keys):
         asked = keys if table.key_type == "utf8" else {"id": keys}
@@ -38,6 +26,7 @@ def gets(client: Any, table: Table, sets: KeySets) -> Iterator[tuple[bytes, byte
 
 
 def asks(client: Any, table: Table, sets: KeySets) -> Iterator[tuple[bytes, bytes]]:
+    """The same of look-ups on one DoExchange: (keys, answer), both as Arrow streams."""
     checks = Checks(sets)
     columns = {"columns": json.dumps(table.shape.read_names)}
     schema = pa.schema([("id", table.schema.field("id").type)], metadata=columns)

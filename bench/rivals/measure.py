@@ -14,6 +14,7 @@ from rivals.data import KeySets
 
 CALLS_MAX = 2000  # in one slice
 CHECK_SETS_MIN = 2
+CHECK_SLICES = 2  # how long the checked pass may take
 
 
 class WrongAnswerError(Exception):
@@ -110,7 +111,7 @@ def take_turns(
     try:
         for participant in participants:
             run_on(participant.cpus)
-            check_pass(participant, sets, 4 * seconds)
+            check_pass(participant, sets, CHECK_SLICES * seconds)
         for _ in range(rounds):
             for participant in participants:
                 run_on(participant.cpus)
@@ -160,18 +161,13 @@ class Ratio:
 
 
 class Checks:
-    """Compares answers with the formula; expected answers are made once a set."""
+    """Compares answers with the formula."""
 
     def __init__(self, sets: KeySets) -> None:
         self._sets = sets
-        self._floats: dict[int, np.ndarray] = {}
 
     def expected(self, index: int) -> np.ndarray:
-        if index not in self._floats:
-            if len(self._floats) > 400:
-                self._floats.clear()
-            self._floats[index] = self._sets.expected_floats(index)
-        return self._floats[index]
+        return self._sets.expected_floats(index)
 
     def matrix(self, answer: np.ndarray, index: int) -> None:
         """answer: [keys, columns read], NaN where a key is not there."""

@@ -8,6 +8,7 @@ import numpy as np
 Piece = bytes | np.ndarray | tuple[np.ndarray, np.ndarray]
 
 NIL = b"$-1\r\n"
+DIGITS = np.array([list(b"%-4d" % number) for number in range(10_000)], np.uint8)
 
 
 def bulk(value: bytes) -> bytes:
@@ -50,11 +51,21 @@ def assemble(count: int, pieces: list[Piece]) -> bytes:
     return whole[kept].tobytes()
 
 
+def only(piece: Piece, rows: np.ndarray) -> Piece:
+    """The piece where `rows` is true, nothing elsewhere."""
+    if isinstance(piece, tuple):
+        return piece[0], np.where(rows, piece[1], 0)
+    matrix = piece
+    if isinstance(piece, bytes):
+        one = np.frombuffer(piece, np.uint8)
+        matrix = np.broadcast_to(one, (len(rows), len(one)))
+    return matrix, np.where(rows, matrix.shape[1], 0)
+
+
 def decimal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numbers below 10,000 in decimal, without leading zeros, as a piece."""
-    digits = np.array([list(b"%-4d" % number) for number in range(10_000)], np.uint8)
     lengths = 1 + (numbers >= 10) + (numbers >= 100) + (numbers >= 1000)
-    return digits[numbers], lengths.astype(np.int64)
+    return DIGITS[numbers], lengths.astype(np.int64)
 
 
 def bulk_pieces(value: Piece, sizes: np.ndarray | int) -> list[Piece]:

@@ -59,34 +59,29 @@ class Blobs:
 
     def load(self, numbers: np.ndarray) -> bytes:
         key = key_piece(self.table, numbers)
-        floats = float_values(numbers, np.arange(self.row_floats)).view(np.uint8)
-        value, sizes = [floats], floats.shape[1]
-        if self.shape.text_count:
-            texts = [text_bytes(numbers, c) for c in range(self.shape.text_count)]
-            value += [lengths.astype(np.uint8)[:, None] for _, lengths in texts]
-            value += texts
-            sizes = sizes + self.shape.text_count + sum(lengths for _, lengths in texts)
-        ends = resp.bulk_pieces(b"", sizes)
         pieces = [b"*3\r\n$3\r\nSET\r\n", *resp.bulk_pieces(key, key.shape[1])]
-        return resp.assemble(len(numbers), [*pieces, *ends[:-2], *value, b"\r\n"])
+        return resp.assemble(len(numbers), [*pieces, *self._value(numbers)])
 
-    def blobs(self, numbers: np.ndarray) -> list[bytes | None]:
-        floats = float_values(numbers, np.arange(self.row_floats))
+    def _value(self, numbers: np.ndarray) -> list[resp.Piece]:
+        """The blob of each row as a bulk string."""
+        floats = float_values(numbers, np.arange(self.row_floats)).view(np.uint8)
         texts = [text_bytes(numbers, c) for c in range(self.shape.text_count)]
-        out: list[bytes | None] = []
-        for row, number in enumerate(numbers.tolist()):
-            if number >= self.table.rows:
-                out.append(None)
-                continue
-            ends = [lengths[row] for _, lengths in texts]
-            words = [m[row, :end].tobytes() for (m, _), end in zip(texts, ends, strict=True)]
-            out.append(floats[row].tobytes() + bytes(ends) + b"".join(words))
-        return out
+        value = [floats, *(lengths.astype(np.uint8)[:, None] for _, lengths in texts), *texts]
+        if not texts:
+            return resp.bulk_pieces(floats, floats.shape[1])
+        sizes = floats.shape[1] + len(texts) + sum(lengths for _, lengths in texts)
+        head = resp.bulk_pieces(b"", sizes)[:-2]
+        return [*head, *value, b"\r\n"]
 
     def exchange(self, numbers: np.ndarray) -> tuple[bytes, bytes]:
-        keys = key_piece(self.table, numbers)
-        request = resp.command(b"MGET", *(key.tobytes() for key in keys))
-        return request, resp.array(self.blobs(numbers))
+        """A MGET and the reply that is due."""
+        key = key_piece(self.table, numbers)
+        count = len(numbers)
+        keys = resp.assemble(count, resp.bulk_pieces(key, key.shape[1]))
+        here = numbers < self.table.rows
+        pieces = [resp.only(piece, here) for piece in self._value(numbers)]
+        values = resp.assemble(count, [*pieces, resp.only(resp.NIL, ~here)])
+        return b"*%d\r\n$4\r\nMGET\r\n" % (count + 1) + keys, b"*%d\r\n" % count + values
 
     def matrix(self, client: Any, keys: list) -> np.ndarray:
         values = client.mget(key_words(keys))
@@ -143,20 +138,25 @@ class Hashes:
         return resp.assemble(len(numbers), pieces)
 
     def exchange(self, numbers: np.ndarray) -> tuple[bytes, bytes]:
-        keys = key_piece(self.table, numbers)
-        floats = float_values(numbers, np.array(self.shape.read_floats))
-        texts = [text_bytes(numbers, c) for c in range(self.shape.text_count)]
-        nothing = resp.array([None] * len(self.fields))
-        requests, replies = [], []
-        for row, number in enumerate(numbers.tolist()):
-            requests.append(resp.command(b"HMGET", keys[row].tobytes(), *self.fields))
-            if number >= self.table.rows:
-                replies.append(nothing)
-                continue
-            values = [value.tobytes() for value in floats[row]]
-            values += [m[row, : lengths[row]].tobytes() for m, lengths in texts]
-            replies.append(resp.array(values))
-        return b"".join(requests), b"".join(replies)
+        """A pipeline of HMGETs and the replies that are due."""
+        shape, count, width = self.shape, len(numbers), len(self.fields)
+        key = key_piece(self.table, numbers)
+        fields = b"".join(map(resp.bulk, self.fields))
+        request = [b"*%d\r\n$5\r\nHMGET\r\n" % (width + 2), *resp.bulk_pieces(key, key.shape[1])]
+        floats = float_values(numbers, np.array(shape.read_floats)).view(np.uint8)
+        values: list[resp.Piece] = []
+        for c in range(len(shape.read_floats)):
+            values += resp.bulk_pieces(floats[:, 4 * c : 4 * c + 4], 4)
+        for c in range(shape.text_count):
+            text = text_bytes(numbers, c)
+            values += resp.bulk_pieces(text, text[1])
+        here = numbers < self.table.rows
+        reply = [resp.only(piece, here) for piece in values]
+        nothing = resp.only(resp.NIL * width, ~here)
+        return (
+            resp.assemble(count, [*request, fields]),
+            resp.assemble(count, [b"*%d\r\n" % width, *reply, nothing]),
+        )
 
     def rows(self, client: Any, keys: list) -> list[list[bytes | None]]:
         pipeline = client.pipeline(transaction=False)

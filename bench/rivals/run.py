@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rivals import cases
+from rivals.budget import SLICE_SECONDS_MIN, Budget
 from rivals.cases import Stage
 from rivals.data import Case, Table
 from rivals.findings import Comparison, Findings, Footprint, say
@@ -21,8 +22,6 @@ from rivals.rival import Rival, Session, Setting
 from rivals.servers import folder_bytes
 
 HOSTS_MAX = 2  # tables of ours that stay on the disk at once
-SLICE_SECONDS_MAX = 0.25
-SLICE_SECONDS_MIN = 0.01
 
 
 class Run:
@@ -30,10 +29,9 @@ class Run:
         self.args, self.work, self.daemon = args, work, daemon
         self.findings = Findings(args.rows)
         self.rounds = 1 if args.smoke else args.rounds
-        self.end = time.monotonic() + args.budget_s
-        self.load_rates: dict[str, float] = {}  # rows/s of ten columns, as seen
+        # The reserve: C++ calls, open loop, plots.
+        self.budget = Budget(args.budget_s, 0.15 * args.budget_s, self.rounds)
         self._hosts: dict[Table, tuple[FletchingHost, contextlib.ExitStack]] = {}
-        self._turns_left = 0
 
     def close(self) -> None:
         for table in list(self._hosts):
@@ -71,27 +69,20 @@ class Run:
         os.chmod(folder, 0o777)  # a server may run as another user
         try:
             with rival.open(setting, table, folder) as session:
-                cells = table.rows * max(1, len(table.shape.names) / 10)
-                self.load_rates[rival.name] = cells / max(session.load_seconds, 1e-3)
+                self.budget.learn_load(rival, table, session.load_seconds)
                 session.disk_bytes = session.disk_bytes or folder_bytes(folder)
                 yield session
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             gc.collect()
 
-    def load_estimate(self, rival: Rival, table: Table) -> float:
-        rate = self.load_rates.get(rival.name, rival.load_rows_per_s)
-        return table.rows * max(1, len(table.shape.names) / 10) / rate + 2
-
-    def fit(self, rival: Rival, stage: Stage, seconds: float) -> Stage:
-        """The stage with as many rows as the rival can hold, and load in the seconds."""
-        rows, most = stage.table.rows, rival.rows_max(stage.table.shape)
-        for share in (1, 2, 5, 10, 20, 50, 100, 1000):
-            table = Table(rows // share, stage.table.shape, stage.table.key_type)
-            if table.rows <= most and self.load_estimate(rival, table) <= max(seconds, 3):
-                break
-        if share == 1:
+    def fit(self, rival: Rival, stage: Stage) -> Stage:
+        """The stage with as many rows as the rival can take, now."""
+        share = 3 if stage.name == "base" else 6
+        rows = self.budget.rows(rival, stage.table, self.budget.free / share)
+        if rows == stage.table.rows or self.args.smoke:
             return stage
+        table = Table(rows, stage.table.shape, stage.table.key_type)
         moved = (Case(c.name, table, c.keys, c.distribution, c.miss_ratio) for c in stage.cases)
         return Stage(stage.name, table, tuple(moved), stage.clocks)
 
@@ -100,6 +91,7 @@ class Run:
         host = self.host(stage.table)
         found = []
         with self.session(rival, setting, stage.table) as session:
+            start = time.monotonic()
             if stage.name == "base":
                 self.note_footprint(rival.name, stage.table, session)
                 if not any(mark.rival == "fletching" for mark in self.findings.footprints):
@@ -112,7 +104,8 @@ class Run:
                         continue
                     if stage.table.shape.text_count and clock == "numpy":
                         continue
-                    turns = [*host.participants(clock, sets), theirs]
+                    ours = host.participants(clock, sets, stage.name != "settings")
+                    turns = [*ours, theirs]
                     results = take_turns(turns, len(sets), self.rounds, seconds)
                     mine = {name: r for name, r in results.items() if name != rival.name}
                     found.append(
@@ -128,6 +121,7 @@ class Run:
                             mine,
                         )
                     )
+            self.budget.learn(len(found), time.monotonic() - start, seconds)
             say(f"  {rival.name} [{setting.name}] {one_line(found)}")
             if stage.name == "base" and rival.name == "redis_blobs" and self.args.open_loop:
                 from rivals.open_loop import open_loops
@@ -142,26 +136,18 @@ class Run:
 
     # -- the plan ---------------------------------------------------------------------------------
 
-    def slice_seconds(self, turns_left: int, loads_left: float) -> float:
-        free = self.end - time.monotonic() - loads_left - self.reserve
-        if self.args.smoke:
-            return SLICE_SECONDS_MIN
-        return min(SLICE_SECONDS_MAX, max(SLICE_SECONDS_MIN, free / max(1, turns_left)))
-
     def all(self, rivals: list[Rival]) -> None:
+        """Settings first, then the base case of all rivals, then the other tables."""
         tuning = cases.tuning_stage(self.args.rows)
         later = [cases.base_stage(self.args.rows), *cases.shape_stages(self.args.rows)]
         if self.args.cases:
             wanted = self.args.cases.split(",")
             later = [stage for stage in later if any(w in stage.name for w in wanted)]
-        self.reserve = 0.0 if self.args.smoke else 0.12 * self.args.budget_s  # C++ and plots
+        jobs: list[tuple[Stage, Rival, Setting | None]]
         jobs = [(tuning, rival, setting) for rival in rivals for setting in rival.settings]
         jobs += [(stage, rival, None) for stage in later for rival in rivals]
         for at, (stage, rival, setting) in enumerate(jobs):
-            left = [(s, r) for s, r, _ in jobs[at:]]
-            loads = sum(self.load_estimate(r, s.table) for s, r in left)
-            turns = sum(len(s.cases) * len(s.clocks) * 4 * (self.rounds + 2) for s, _ in left)
-            free = self.end - time.monotonic() - self.reserve
+            free = self.budget.free
             if free < 3 and not self.args.smoke:
                 self.findings.skipped[f"{rival.name}, {stage.name}"] = "no time left"
                 continue
@@ -169,10 +155,12 @@ class Run:
                 if rival.name not in self.findings.best_settings:
                     continue
                 setting = rival.setting(self.findings.best_settings[rival.name])
-            room = free / 3 if stage.name == "base" else free / 5
-            stage = self.fit(rival, stage, room)
+            seconds = self.budget.slice_seconds([(s, r) for s, r, _ in jobs[at:]])
+            if self.args.smoke:
+                seconds = SLICE_SECONDS_MIN
+            stage = self.fit(rival, stage)
             say(f"[{at + 1}/{len(jobs)}, {free:.0f} s left] {stage.name}: {rival.title}")
-            self.guarded(stage, rival, setting, self.slice_seconds(turns, loads))
+            self.guarded(stage, rival, setting, seconds)
 
     def guarded(self, stage: Stage, rival: Rival, setting: Setting, seconds: float) -> None:
         """A rival that fails does not end the run, but its failure does not go unseen either."""

@@ -13,6 +13,7 @@ import pytest
 
 from rivals import bars, cases, cost, pg_wire, report, resp
 from rivals.all import RIVALS, is_wanted
+from rivals.budget import SLICE_SECONDS_MAX, Budget
 from rivals.data import SHAPES, Case, Table, float_values, key_bytes, text_array
 from rivals.findings import Comparison, Findings, Footprint
 from rivals.measure import (
@@ -142,6 +143,18 @@ def test_answers_in_any_order_are_put_in_place():
     values = np.array([[2.0], [1.0]], np.float32)
     got = scatter(values, rows, found)[:, 0]
     assert np.array_equal(got, [1, np.nan, 2, 1], equal_nan=True)
+
+
+def test_a_budget_shortens_slices_then_tables():
+    stage = cases.base_stage(10_000_000)
+    long, short = Budget(1800, 100, 5), Budget(60, 10, 5)
+    left = [(stage, rival) for rival in RIVALS]
+    assert long.slice_seconds(left) > short.slice_seconds(left)
+    assert long.slice_seconds(left[:1]) == SLICE_SECONDS_MAX
+    redis = RIVALS[0]
+    short.learn_load(redis, Table(1_000_000, SHAPES["floats10"]), seconds=10)
+    assert short.rows(redis, stage.table, 1000) == 10_000_000
+    assert short.rows(redis, stage.table, 25) == 2_000_000
 
 
 # -- bytes --------------------------------------------------------------------------------------
