@@ -84,7 +84,7 @@ def ratios(findings: Findings) -> Any:
     names = [name for name, ones in found.items() if any(ones)]
     if not names:
         return None
-    figure = Figure(figsize=(8, 1.5 + 0.7 * len(names)))
+    figure = Figure(figsize=(8, 2 + 0.7 * len(names)))
     axes = figure.subplots()
     for place, (clock, ours) in enumerate(shown):
         at, widths, low, high = [], [], [], []
@@ -104,8 +104,8 @@ def ratios(findings: Findings) -> Any:
     axes.set_xscale("log")
     axes.axvline(1, color=OURS_COLOUR)
     axes.set_xlabel("times as long as Fletching (1 = as fast)")
-    axes.set_title("Base case: 1,000 keys")
-    axes.legend(fontsize=8)
+    axes.set_title("Base case: 1,000 keys", loc="left")
+    axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1.02), ncols=3)
     return figure
 
 

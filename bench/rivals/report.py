@@ -17,6 +17,11 @@ from rivals.findings import Comparison, Findings
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- rivals -->", "<!-- /rivals -->"
+KEYS_PLOT = [
+    "![latency by number of keys](plots/rivals_keys.svg)",
+    "![ratios](plots/rivals_ratios.svg)",
+]
+COST_PLOT = ["![cost](plots/rivals_cost.svg)"]
 OURS = {
     "fletching": "Fletching in the process",
     "fletching_http": "Fletching over HTTP",
@@ -68,6 +73,8 @@ def case_rows(findings: Findings, case: str) -> int:
 
 
 def base_table(findings: Findings) -> list[str]:
+    if not findings.comparisons:
+        return []
     lines = [
         "| | raw: p50 us (p99) | x HTTP | NumPy: p50 us (p99) | x in process | x HTTP |"
         " pandas: p50 us (p99) | x in process | x HTTP |",
@@ -159,7 +166,7 @@ def settings_table(findings: Findings) -> list[str]:
 
 def embedded_table(findings: Findings) -> list[str]:
     if not findings.embedded:
-        return ["C++ calls were not measured in this run."]
+        return []
     lines = [
         "| C++ call | keys | distribution, missing | store (setting) | p50 us | rounds | p99 |"
         " x ours |",
@@ -216,7 +223,7 @@ def markdown(findings: Findings, args: Any, command: str) -> str:
     """Everything between the markers."""
     size = cases.size_text(findings.rows)
     small = cases.size_text(cases.small_rows(findings.rows))
-    parts: list[list[str]] = [
+    parts = [
         [
             f"`{command}`, {machine()}. Base case: {size} rows x 10 float32, utf8 keys, 1,000"
             " uniformly random keys.",
@@ -224,29 +231,29 @@ def markdown(findings: Findings, args: Any, command: str) -> str:
             " their range. A rival's fastest",
             "setting counts. Servers have a core and their clients another.",
         ],
-        base_table(findings),
-        [
-            "![latency by number of keys](plots/rivals_keys.svg)",
-            "![ratios](plots/rivals_ratios.svg)",
-        ],
-        ["#### Bars beside rivals"],
-        bars_table(findings),
-        ["#### C++ calls"],
-        embedded_table(findings),
-        ["#### One axis at a time"],
-        axis_table(findings, "numpy", "fletching", "Python to NumPy"),
-        axis_table(findings, "pandas", "fletching_http", "Python to pandas"),
-        axis_table(findings, "raw", "fletching_http", "raw, to the last byte"),
-        ["#### Open loop"] if findings.open_loop else [],
-        open_loop_table(findings),
-        ["#### What a million rows cost"],
-        cost_table(findings, args),
-        ["![cost](plots/rivals_cost.svg)"] if findings.footprints else [],
-        [f"#### Settings tried, on {small} rows, p50 us"],
-        settings_table(findings),
+        *section("", base_table(findings), KEYS_PLOT),
+        *section("#### Bars beside rivals", bars_table(findings)),
+        *section("#### C++ calls", embedded_table(findings)),
+        *section(
+            "#### One axis at a time",
+            axis_table(findings, "numpy", "fletching", "Python to NumPy"),
+            axis_table(findings, "pandas", "fletching_http", "Python to pandas"),
+            axis_table(findings, "raw", "fletching_http", "raw, to the last byte"),
+        ),
+        *section("#### Open loop", open_loop_table(findings)),
+        *section("#### What a million rows cost", cost_table(findings, args), COST_PLOT),
+        *section(f"#### Settings tried, on {small} rows, p50 us", settings_table(findings)),
         [f"- Not measured: {name}: {why}." for name, why in findings.skipped.items()],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def section(title: str, *parts: list[str]) -> list[list[str]]:
+    """The title and its parts; nothing at all where no table has a line."""
+    tables = [part for part in parts if len(part) > 2 or not part[:1] or part[0][0] != "|"]
+    if not any(len(part) > 2 for part in tables):
+        return []
+    return [[title] if title else [], *tables]
 
 
 def write_page(text: str, page: Path = PAGE) -> None:

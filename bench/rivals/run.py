@@ -97,6 +97,10 @@ class Run:
                 if not any(mark.rival == "fletching" for mark in self.findings.footprints):
                     self.note_footprint("fletching", stage.table, host)
             for case in stage.cases:
+                if found and self.budget.free < 0 and not self.args.smoke:
+                    why = "no time left"
+                    self.findings.skipped[f"{rival.name}, {stage.name}, {case.name}"] = why
+                    break
                 sets = case.draw(self.args.seed, self.args.smoke)
                 for clock in stage.clocks:
                     theirs = participant(rival.name, session, clock, sets)
