@@ -106,7 +106,8 @@ def main() -> int:
         if not needed.exists():
             sys.exit(f"error: no {needed}; run `make bench-rivals`, which builds it")
     # A polite end also when somebody ends us: servers go with their `with`.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda number, _: sys.exit(128 + number))
     warnings.filterwarnings("ignore", message="lance is not fork-safe")  # we exec, and no more
     work = Path(tempfile.mkdtemp(prefix="fletching-rivals-", dir=args.dir))
     os.chmod(work, 0o711)  # a server that runs as another user has its folder inside
