@@ -270,7 +270,8 @@ class RedisBlobs(Rival):
         command += ["--dir", work, "--save", "", "--appendonly", "no", "--daemonize", "no"]
         command += setting.options.get("flags", [])
         cpus = None if setting.options.get("any_core") else measure.SERVER_CPUS
-        with servers.process(command, cpus=cpus, log=log) as server:
+        environment = setting.options.get("environment")
+        with servers.process(command, cpus=cpus, log=log, environment=environment) as server:
             servers.wait_for_port(server, port, log)
             session = RedisSession(self, setting, table, work)
             session.connect(path, port)
@@ -314,6 +315,11 @@ class ValkeyBlobs(RedisBlobs):
     settings = (
         Setting("unix", "a Unix socket saves the loopback", {"unix": True}),
         Setting("tcp", "as most clients reach it"),
+        Setting(
+            "jemalloc",
+            "PyPI's server is built without the allocator it recommends: preloaded; Unix socket",
+            {"unix": True, "environment": {"LD_PRELOAD": "libjemalloc.so.2"}},
+        ),
         Setting(
             "io_threads",
             "a second thread parses, prefetches keys and writes, on any core",
