@@ -10,7 +10,7 @@ from rivals.rival import Rival
 
 SLICE_SECONDS_MAX = 0.25
 SLICE_SECONDS_MIN = 0.01
-PARTICIPANTS = 3  # in a comparison, about
+PARTICIPANTS = 4  # in a comparison, at most
 START_SECONDS = 2  # of a server, about
 LEARN = 0.3  # how much the newest session says about the next
 
@@ -27,6 +27,7 @@ class Budget:
         self.reserve, self.rounds = reserve, rounds
         self.overhead_seconds = 0.7  # of a comparison
         self._load_rates: dict[str, float] = {}  # rows of ten columns a second
+        self._our_rate = 200_000.0  # the same of our own tables, with every row read once
 
     @property
     def free(self) -> float:
@@ -39,6 +40,9 @@ class Budget:
     def learn_load(self, rival: Rival, table: Table, seconds: float) -> None:
         self._load_rates[rival.name] = table.rows * width(table) / max(seconds, 1e-3)
 
+    def learn_ours(self, table: Table, seconds: float) -> None:
+        self._our_rate = table.rows * width(table) / max(seconds, 1e-3)
+
     def learn(self, comparisons: int, seconds: float, slice_seconds: float) -> None:
         """`seconds` is what a session took without its load."""
         if comparisons:
@@ -46,10 +50,13 @@ class Budget:
             more = max(0.0, seconds - planned) / comparisons
             self.overhead_seconds += LEARN * (more - self.overhead_seconds)
 
-    def slice_seconds(self, left: Sequence[tuple[Stage, Rival]]) -> float:
-        """How long each may take in a round, if all that is left is to be done."""
+    def slice_seconds(self, left: Sequence[tuple[Stage, Rival]], ours: set[Table]) -> float:
+        """How long each may take in a round, if all that is left is to be done; `ours` are the
+        tables that we have loaded."""
         comparisons = sum(len(stage.cases) * len(stage.clocks) for stage, _ in left)
         loads = sum(self.load_seconds(rival, stage.table) for stage, rival in left)
+        missing = {stage.table for stage, _ in left} - ours
+        loads += sum(table.rows * width(table) / self._our_rate for table in missing)
         free = self.free - loads - comparisons * self.overhead_seconds
         seconds = free / max(1, comparisons * PARTICIPANTS * (self.rounds + 1))
         return min(SLICE_SECONDS_MAX, max(SLICE_SECONDS_MIN, seconds))

@@ -306,7 +306,7 @@ class RedisHash(RedisBlobs):
     )
 
     def rows_max(self, shape: Shape) -> int:
-        return 8_000_000_000 // (64 * shape.float_count + 200)
+        return 10_000_000_000 // (64 * shape.float_count + 200)  # where they are not packed
 
 
 class ValkeyBlobs(RedisBlobs):

@@ -51,9 +51,11 @@ class Run:
             )
             stack = contextlib.ExitStack()
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            start = time.monotonic()
             host.load()
             stack.enter_context(host.serve())
             host.warm()
+            self.budget.learn_ours(table, time.monotonic() - start)
             self._hosts[table] = (host, stack)
         return self._hosts[table][0]
 
@@ -159,7 +161,8 @@ class Run:
                 if rival.name not in self.findings.best_settings:
                     continue
                 setting = rival.setting(self.findings.best_settings[rival.name])
-            seconds = self.budget.slice_seconds([(s, r) for s, r, _ in jobs[at:]])
+            left = [(s, r) for s, r, _ in jobs[at:]]
+            seconds = self.budget.slice_seconds(left, set(self._hosts))
             if self.args.smoke:
                 seconds = SLICE_SECONDS_MIN
             stage = self.fit(rival, stage)

@@ -149,8 +149,8 @@ def test_a_budget_shortens_slices_then_tables():
     stage = cases.base_stage(10_000_000)
     long, short = Budget(1800, 100, 5), Budget(60, 10, 5)
     left = [(stage, rival) for rival in RIVALS]
-    assert long.slice_seconds(left) > short.slice_seconds(left)
-    assert long.slice_seconds(left[:1]) == SLICE_SECONDS_MAX
+    assert long.slice_seconds(left, set()) > short.slice_seconds(left, set())
+    assert long.slice_seconds(left[:1], {stage.table}) == SLICE_SECONDS_MAX
     redis = RIVALS[0]
     short.learn_load(redis, Table(1_000_000, SHAPES["floats10"]), seconds=10)
     assert short.rows(redis, stage.table, 1000) == 10_000_000
