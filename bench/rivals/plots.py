@@ -103,9 +103,8 @@ def ratios(findings: Findings) -> Any:
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.axvline(1, color=OURS_COLOUR)
-    axes.set_xlabel("times as long as Fletching (1 = as fast)")
-    axes.set_title("Base case: 1,000 keys", loc="left")
-    axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1.02), ncols=3)
+    axes.set_xlabel("1,000 keys: times as long as Fletching (1 = as fast)")
+    axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1.01), ncols=3)
     return figure
 
 

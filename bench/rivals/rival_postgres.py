@@ -19,6 +19,7 @@ from rivals.rival import Rival, Session, Setting, can_import, chunks, rows_of, s
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 INDEX_COLUMNS_MAX = 31  # of an index, beside its key
 USER = "postgres"
+START_SECONDS_MAX = 30
 CONFIG = {
     "fsync": "off",  # kind to it: ours is durable
     "jit": "off",
@@ -34,18 +35,30 @@ CONFIG = {
 }
 
 
+def connect(folder: Path, port: int) -> Any:
+    """Waits for a server that listens already and still starts."""
+    import psycopg
+
+    end = time.monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            return psycopg.connect(
+                host=str(folder), port=port, user=USER, dbname="postgres", autocommit=True
+            )
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
 class PostgresSession(Session):
     cpus = measure.CLIENT_CPUS
 
     def __init__(self, setting: Setting, table: Table, work: Path, port: int) -> None:
-        import psycopg
-
         self.table, self.shape, self.work, self.port = table, table.shape, work, port
         self.packing = setting.options.get("packing")
         self.index = setting.options.get("index", "btree")
-        self.connection = psycopg.connect(
-            host=str(work), port=port, user=USER, dbname="postgres", autocommit=True
-        )
+        self.connection = connect(work, port)
         self.cursor = self.connection.cursor(binary=True)
         self.floats = len(self.shape.read_floats)
         texts = self.shape.names[self.shape.float_count :]
