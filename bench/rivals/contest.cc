@@ -96,6 +96,9 @@ void Series::Print(yardstick::JsonLine* line) const {
 Contest::Contest(ContestSettings settings) : settings_(std::move(settings)) {
   kinds_ = {FletchingKind(), BareLoopKind(), RocksdbKind(), LmdbKind()};
   ChooseEntrants();
+  if (Holds(settings_.distributions, "zipf")) {
+    zipf_ = std::make_unique<const Zipf>(static_cast<uint64_t>(settings_.workload.rows));
+  }
 }
 
 Contest::~Contest() {
@@ -120,11 +123,9 @@ void Contest::ChooseEntrants() {
     for (const Setting& setting : kind->settings) {
       known.push_back(setting.name);
       if (is_named ? !Holds(settings_.settings, setting.name) : setting.only_by_name) continue;
-      const bool is_yardstick_on_int64 =
-          setting.name == "yardstick" && settings_.workload.shape.floats_read.size() != 10;
       const bool is_apart = has_text ? setting.needs_equal_rows || setting.is_for_floats_only
                                      : setting.is_for_text_only;
-      if (is_apart || is_yardstick_on_int64) {
+      if (is_apart) {
         std::fprintf(stderr, "left out: %s %s does not suit %s\n", name.c_str(),
                      setting.name.c_str(), settings_.workload.ToString().c_str());
         continue;
@@ -211,11 +212,15 @@ void Contest::Warm(Entrant* entrant) {
   }
 }
 
-// Keys are the same for every entrant of a round, and every answer is compared.
-void Contest::Play(const Case& of, Entrant* entrant, int64_t round, Series* series) {
+KeyDraw Contest::DrawOf(const Case& of, uint64_t seed) const {
+  return {settings_.workload, of.distribution == "zipf" ? zipf_.get() : nullptr, of.miss_ratio,
+          seed};
+}
+
+// Every answer is compared.
+void Contest::Play(const Case& of, Entrant* entrant, uint64_t seed, Series* series) {
   const Workload& workload = settings_.workload;
-  KeyDraw draw(workload, of.distribution == "zipf", of.miss_ratio,
-               static_cast<uint64_t>(settings_.seed + 1000 * round));
+  KeyDraw draw = DrawOf(of, seed);
   const auto reader = entrant->store->NewReader(of.keys);
   ReadKeys keys;
   std::vector<int64_t> nanos;
@@ -234,15 +239,14 @@ void Contest::Play(const Case& of, Entrant* entrant, int64_t round, Series* seri
 
 // Several threads read at once, without a pause: keys are drawn beforehand, and what is compared is
 // each thread's last answer.
-void Contest::PlayTogether(const Case& of, Entrant* entrant, int64_t round, Series* series) {
+void Contest::PlayTogether(const Case& of, Entrant* entrant, uint64_t seed, Series* series) {
   const Workload& workload = settings_.workload;
   const auto threads = static_cast<size_t>(settings_.threads);
   std::barrier gate(static_cast<ptrdiff_t>(threads) + 1);
   std::vector<std::vector<int64_t>> nanos(threads);
   std::vector<int64_t> checked(threads, 0);
   const auto play = [&](size_t thread) {
-    KeyDraw draw(workload, of.distribution == "zipf", of.miss_ratio,
-                 static_cast<uint64_t>(settings_.seed + 1000 * round) + 7919 * thread);
+    KeyDraw draw = DrawOf(of, seed + 7919 * thread);
     const auto reader = entrant->store->NewReader(of.keys);
     std::vector<ReadKeys> batches(static_cast<size_t>(settings_.reads));
     for (ReadKeys& keys : batches) draw.Draw(of.keys, &keys);
@@ -313,13 +317,17 @@ void Contest::Run() {
       }
     }
   }
+  // Keys of their own for every turn: settings that share memory would find each other's in the
+  // cache.
+  auto seed = static_cast<uint64_t>(settings_.seed);
   for (int64_t round = 0; round < settings_.rounds; ++round) {
     for (Case& of : cases) {
       for (size_t i = 0; i < entrants_.size(); ++i) {
+        seed += 1'000'003;
         if (settings_.threads == 1) {
-          Play(of, &entrants_[i], round, &of.series[i]);
+          Play(of, &entrants_[i], seed, &of.series[i]);
         } else {
-          PlayTogether(of, &entrants_[i], round, &of.series[i]);
+          PlayTogether(of, &entrants_[i], seed, &of.series[i]);
         }
       }
     }

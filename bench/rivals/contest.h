@@ -50,12 +50,14 @@ class Contest {
   double Load(const StoreKind& kind, const std::string& load);
   void Open(Entrant* entrant);
   void Warm(Entrant* entrant);
-  void Play(const Case& of, Entrant* entrant, int64_t round, Series* series);
-  void PlayTogether(const Case& of, Entrant* entrant, int64_t round, Series* series);
+  void Play(const Case& of, Entrant* entrant, uint64_t seed, Series* series);
+  void PlayTogether(const Case& of, Entrant* entrant, uint64_t seed, Series* series);
   void Print(const Case& of, const Entrant& entrant, const Series& series) const;
+  KeyDraw DrawOf(const Case& of, uint64_t seed) const;
   std::string LoadDir(const std::string& store, const std::string& load) const;
 
   const ContestSettings settings_;
+  std::unique_ptr<const Zipf> zipf_;  // where a distribution is
   std::vector<StoreKind> kinds_;
   std::vector<Entrant> entrants_;
   std::vector<std::string> made_;  // folders to be removed in the end

@@ -114,29 +114,30 @@ void ReadKeys::Encode(KeyType type) {
   }
 }
 
-KeyDraw::KeyDraw(const Workload& workload, bool is_zipf, double miss_ratio, uint64_t seed)
-    : key_type_(workload.key_type),
-      rows_(static_cast<uint64_t>(workload.rows)),
-      is_zipf_(is_zipf),
-      misses_per_million_(static_cast<uint64_t>(miss_ratio * 1e6 + 0.5)),
-      random_(seed) {
-  if (!is_zipf) return;
-  for (uint64_t k = 1; k <= rows_; ++k) zeta_ += std::pow(static_cast<double>(k), -kZipfExponent);
+Zipf::Zipf(uint64_t count) : count_(count) {
+  for (uint64_t k = 1; k <= count; ++k) zeta_ += std::pow(static_cast<double>(k), -kZipfExponent);
   const double zeta_of_2 = 1 + std::pow(2.0, -kZipfExponent);
   eta_ =
-      (1 - std::pow(2.0 / static_cast<double>(rows_), 1 - kZipfExponent)) / (1 - zeta_of_2 / zeta_);
+      (1 - std::pow(2.0 / static_cast<double>(count), 1 - kZipfExponent)) / (1 - zeta_of_2 / zeta_);
 }
 
+uint64_t Zipf::Rank(double u) const {
+  if (u * zeta_ < 1) return 1;
+  if (u * zeta_ < 1 + std::pow(0.5, kZipfExponent)) return 2;
+  const double part = std::pow(eta_ * u - eta_ + 1, 1 / (1 - kZipfExponent));
+  return 1 + std::min(count_ - 1, static_cast<uint64_t>(static_cast<double>(count_) * part));
+}
+
+KeyDraw::KeyDraw(const Workload& workload, const Zipf* zipf, double miss_ratio, uint64_t seed)
+    : key_type_(workload.key_type),
+      rows_(static_cast<uint64_t>(workload.rows)),
+      zipf_(zipf),
+      misses_per_million_(static_cast<uint64_t>(miss_ratio * 1e6 + 0.5)),
+      random_(seed) {}
+
 uint64_t KeyDraw::DrawRow() {
-  if (!is_zipf_) return random_.Below(rows_);
-  const double u = static_cast<double>(random_.Next() >> 11) * 0x1p-53;
-  uint64_t rank = 1;
-  if (u * zeta_ >= 1 + std::pow(0.5, kZipfExponent)) {
-    const double part = std::pow(eta_ * u - eta_ + 1, 1 / (1 - kZipfExponent));
-    rank = 1 + std::min(rows_ - 1, static_cast<uint64_t>(static_cast<double>(rows_) * part));
-  } else if (u * zeta_ >= 1) {
-    rank = 2;
-  }
+  if (zipf_ == nullptr) return random_.Below(rows_);
+  const uint64_t rank = zipf_->Rank(static_cast<double>(random_.Next() >> 11) * 0x1p-53);
   return static_cast<uint64_t>((static_cast<unsigned __int128>(SplitMix64(rank)) * rows_) >> 64);
 }
 

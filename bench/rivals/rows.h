@@ -65,23 +65,35 @@ struct ReadKeys {
   void Encode(KeyType type);
 };
 
-// Which rows are asked for. Zipf: rank k of 1 .. rows has a probability as k^-0.99 (drawn as Gray
-// et al. do, "Quickly generating billion-record synthetic databases"), and stands for row
+// Draws ranks of 1 .. count with a probability as rank^-0.99, as Gray et al. do ("Quickly
+// generating billion-record synthetic databases").
+class Zipf {
+ public:
+  explicit Zipf(uint64_t count);
+  // u: uniform in [0, 1).
+  uint64_t Rank(double u) const;
+
+ private:
+  uint64_t count_;
+  double zeta_ = 0, eta_ = 0;
+};
+
+// Which rows are asked for. With a Zipf distribution, rank k stands for row
 // splitmix64(k) * rows / 2^64, so that popular rows lie apart.
 class KeyDraw {
  public:
-  KeyDraw(const Workload& workload, bool is_zipf, double miss_ratio, uint64_t seed);
+  // zipf: null for uniform keys. Lifetime: outlives it.
+  KeyDraw(const Workload& workload, const Zipf* zipf, double miss_ratio, uint64_t seed);
   void Draw(int64_t count, ReadKeys* keys);
 
  private:
   uint64_t DrawRow();
 
-  KeyType key_type_;
-  uint64_t rows_;
-  bool is_zipf_;
-  uint64_t misses_per_million_;
+  const KeyType key_type_;
+  const uint64_t rows_;
+  const Zipf* const zipf_;
+  const uint64_t misses_per_million_;
   yardstick::Random random_;
-  double zeta_ = 0, eta_ = 0;
 };
 
 struct TextColumn {
