@@ -123,8 +123,7 @@ void Contest::ChooseEntrants() {
     for (const Setting& setting : kind->settings) {
       known.push_back(setting.name);
       if (is_named ? !Holds(settings_.settings, setting.name) : setting.only_by_name) continue;
-      const bool is_apart = has_text ? setting.needs_equal_rows || setting.is_for_floats_only
-                                     : setting.is_for_text_only;
+      const bool is_apart = has_text && (setting.needs_equal_rows || setting.is_for_floats_only);
       if (is_apart) {
         std::fprintf(stderr, "left out: %s %s does not suit %s\n", name.c_str(),
                      setting.name.c_str(), settings_.workload.ToString().c_str());

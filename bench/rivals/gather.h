@@ -11,9 +11,8 @@ namespace fletching::bench {
 
 // Where a read's rows go.
 enum class Output {
-  kColumns,       // float columns apart; texts sized for all rows, then copied
-  kColumnsEarly,  // the same, but texts copied as rows come, into memory that grows
-  kRows,          // floats side by side for each key
+  kColumns,  // float columns apart; texts sized for all rows, then copied
+  kRows,     // floats side by side for each key
 };
 
 // Threads: one. Take rows in order, then Finish.
@@ -37,26 +36,24 @@ class RowGather {
     for (int64_t c = 0; c < float_columns_; ++c) outputs_.push_back(first + c * spacing);
     texts_.resize(static_cast<size_t>(text_columns_));
     for (Text& text : texts_) text.offsets.resize(static_cast<size_t>(keys_max) + 1);
-    if (text_columns_ > 0) rows_.resize(static_cast<size_t>(keys_max));
+    if (text_columns_ > 0) ends_.resize(static_cast<size_t>(keys_max));
   }
 
   // rows[0 .. end - begin): packed rows of keys begin .. end.
-  // kMayOverread: 48 bytes behind the start of a text can be read, whatever its length.
-  template <bool kMayOverread>
   void Take(const char* const* rows, int64_t begin, int64_t end) {
     if (output_ == Output::kRows) {
       CopyRows(rows, begin, end);
       return;
     }
     CopyColumns(rows, begin, end);
-    if (text_columns_ == 0) return;
-    SizeTexts(rows, begin, end);
-    if (output_ == Output::kColumnsEarly) CopyTexts<kMayOverread>(begin, end);
+    if (text_columns_ > 0) SizeTexts(rows, begin, end);
   }
 
-  template <bool kMayOverread>
+  // kMayReadInFront: the kTextBytesMax bytes in front of the end of a text can be read, whatever
+  // its length.
+  template <bool kMayReadInFront>
   void Finish(int64_t count) {
-    if (text_columns_ > 0 && output_ == Output::kColumns) CopyTexts<kMayOverread>(0, count);
+    if (text_columns_ > 0) CopyTexts<kMayReadInFront>(count);
   }
 
   Answer Result() const {
@@ -64,14 +61,14 @@ class RowGather {
     answer.floats.assign(outputs_.begin(), outputs_.end());
     if (output_ == Output::kRows) answer.stride = float_columns_;
     for (const Text& text : texts_)
-      answer.texts.push_back({text.offsets.data(), text.bytes.data()});
+      answer.texts.push_back({text.offsets.data(), text.bytes.data() + kTextBytesMax});
     return answer;
   }
 
  private:
   struct Text {
     std::vector<int32_t> offsets;
-    std::vector<char> bytes;
+    std::vector<char> bytes;  // from kTextBytesMax on
   };
 
   void CopyRows(const char* const* rows, int64_t begin, int64_t end) {
@@ -150,7 +147,6 @@ class RowGather {
   }
 
   void SizeTexts(const char* const* rows, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) rows_[static_cast<size_t>(i)] = rows[i - begin];
     for (int64_t c = 0; c < text_columns_; ++c) {
       int32_t* const offsets = texts_[static_cast<size_t>(c)].offsets.data();
       int32_t at = begin == 0 ? 0 : offsets[begin];
@@ -160,40 +156,42 @@ class RowGather {
         offsets[i + 1] = at;
       }
     }
+    for (int64_t i = begin; i < end; ++i) {
+      const char* row = rows[i - begin] + lengths_offset_;
+      int64_t size = text_columns_;
+      for (int64_t c = 0; c < text_columns_; ++c) size += static_cast<uint8_t>(row[c]);
+      ends_[static_cast<size_t>(i)] = row + size;
+      _mm_prefetch(row + size - 1, _MM_HINT_T0);  // its last line, whose place is known only now
+    }
   }
 
-  template <bool kMayOverread>
-  void CopyTexts(int64_t begin, int64_t end) {
+  // From the last row to the first, so that what is copied too much in front of a text is
+  // overwritten by the text it belongs to: no branch on a length that nobody can guess, and no look
+  // at the line behind the row.
+  template <bool kMayReadInFront>
+  void CopyTexts(int64_t count) {
     char* bytes[8];
     const int32_t* offsets[8];
     for (size_t c = 0; c < texts_.size(); ++c) {
       Text& text = texts_[c];
-      const size_t wanted = static_cast<size_t>(text.offsets[static_cast<size_t>(end)]) + kTextRoom;
+      const size_t wanted =
+          static_cast<size_t>(text.offsets[static_cast<size_t>(count)]) + kTextBytesMax;
       if (text.bytes.size() < wanted) text.bytes.resize(wanted * 2);
-      bytes[c] = text.bytes.data();
+      bytes[c] = text.bytes.data() + kTextBytesMax;
       offsets[c] = text.offsets.data();
     }
-    for (int64_t i = begin; i < end; ++i) {
-      const char* text = rows_[static_cast<size_t>(i)] + lengths_offset_ + text_columns_;
-      for (int64_t c = 0; c < text_columns_; ++c) {
+    for (int64_t i = count - 1; i >= 0; --i) {
+      const char* end = ends_[static_cast<size_t>(i)];
+      for (int64_t c = text_columns_ - 1; c >= 0; --c) {
         const int32_t size = offsets[c][i + 1] - offsets[c][i];
-        CopyText<kMayOverread>(bytes[c] + offsets[c][i], text, size);
-        text += size;
+        char* const out = bytes[c] + offsets[c][i];
+        if (kMayReadInFront) {
+          std::memcpy(out + size - kTextBytesMax, end - kTextBytesMax, kTextBytesMax);
+        } else {
+          std::memcpy(out, end - size, static_cast<size_t>(size));
+        }
+        end -= size;
       }
-    }
-  }
-
-  // What is copied too much is overwritten by the next text.
-  template <bool kMayOverread>
-  static void CopyText(char* out, const char* text, int32_t size) {
-    if constexpr (kMayOverread) {
-      std::memcpy(out, text, 16);
-      if (size > 16) {
-        std::memcpy(out + 16, text + 16, 16);
-        std::memcpy(out + 32, text + 32, 16);
-      }
-    } else {
-      std::memcpy(out, text, static_cast<size_t>(size));
     }
   }
 
@@ -205,7 +203,7 @@ class RowGather {
   std::vector<float> floats_;
   std::vector<float*> outputs_;
   std::vector<Text> texts_;
-  std::vector<const char*> rows_;  // of the whole read, where its texts are copied at the end
+  std::vector<const char*> ends_;  // of the rows of the whole read, where there are texts
 };
 
 }  // namespace fletching::bench

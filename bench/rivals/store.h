@@ -35,8 +35,7 @@ struct Setting {
   std::string load = {};            // settings of one load are read from the same files
   bool needs_equal_rows = false;    // cannot hold rows of different sizes
   bool is_for_floats_only = false;  // says nothing where there is text
-  bool is_for_text_only = false;
-  bool only_by_name = false;  // not part of --setting=all
+  bool only_by_name = false;        // not part of --setting=all
 };
 
 struct OpenOptions {

@@ -91,9 +91,9 @@ template <typename Keys>
 class RowsReader final : public Reader {
  public:
   // lines_ahead: cache lines of a row that are fetched once the index has named it.
-  RowsReader(const BareRows& rows, int64_t keys_max, int64_t block, Output output)
+  RowsReader(const BareRows& rows, int64_t keys_max, int64_t block)
       : table_(rows.table()),
-        gather_(rows.workload().shape, keys_max, output),
+        gather_(rows.workload().shape, keys_max, Output::kColumns),
         block_(block),
         hashes_(static_cast<size_t>(keys_max)),
         found_(static_cast<size_t>(keys_max)),
@@ -150,7 +150,7 @@ class RowsReader final : public Reader {
       values_[static_cast<size_t>(i - begin)] =
           table_.Verify(found_[at], hashes_[at], keys.Data(i), keys.Size(i)) + table_.values_offset;
     }
-    gather_.template Take<true>(values_.data(), begin, end);
+    gather_.Take(values_.data(), begin, end);
   }
 
   const BareTable& table_;
@@ -190,12 +190,11 @@ class BareStore final : public Store {
 
   std::unique_ptr<Reader> NewReader(int64_t keys_max) override {
     if (setting_ == "yardstick") return std::make_unique<YardstickReader>(*rows_, keys_max);
-    const Output output = setting_ == "early_text" ? Output::kColumnsEarly : Output::kColumns;
     const int64_t block = setting_ == "blocks_8" ? 8 : setting_ == "blocks_64" ? 64 : 24;
     if (rows_->workload().key_type == KeyType::kInt64) {
-      return std::make_unique<RowsReader<Int64Keys>>(*rows_, keys_max, block, output);
+      return std::make_unique<RowsReader<Int64Keys>>(*rows_, keys_max, block);
     }
-    return std::make_unique<RowsReader<Utf8Keys>>(*rows_, keys_max, block, output);
+    return std::make_unique<RowsReader<Utf8Keys>>(*rows_, keys_max, block);
   }
 
  private:
@@ -221,10 +220,7 @@ StoreKind BareLoopKind() {
       {.name = "blocks_64", .reason = "longer blocks: small batches spend less on filling up"},
       {.name = "yardstick",
        .reason = "the loop of bench/yardstick/bare_loop.h as it is",
-       .is_for_floats_only = true},
-      {.name = "early_text",
-       .reason = "text copied while its row is in the first cache, into memory that grows",
-       .is_for_text_only = true}};
+       .is_for_floats_only = true}};
   return kind;
 }
 

@@ -122,7 +122,7 @@ class LmdbReader final : public Reader {
         const int code = mdb_get(txn_, dbi_, &key, &value);
         rows_[static_cast<size_t>(i)] = RowOf(code, value);
       }
-      gather_.Take<false>(rows_.data() + begin, begin, end);
+      gather_.Take(rows_.data() + begin, begin, end);
     }
   }
 
@@ -137,7 +137,7 @@ class LmdbReader final : public Reader {
       const int code = mdb_cursor_get(cursor_, &key, &value, MDB_SET_KEY);
       rows_[i] = RowOf(code, value);
     }
-    gather_.Take<false>(rows_.data(), 0, keys.count());
+    gather_.Take(rows_.data(), 0, keys.count());
   }
 
   void SortOrder(const ReadKeys& keys) {

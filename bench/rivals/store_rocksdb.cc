@@ -164,7 +164,7 @@ class RocksReader final : public Reader {
         if (!statuses_[at].ok() && !statuses_[at].IsNotFound()) Must(statuses_[at]);
         rows_[at] = statuses_[at].ok() ? values_[at].data() : missing_.data();
       }
-      gather_.Take<false>(rows_.data() + begin, begin, end);
+      gather_.Take(rows_.data() + begin, begin, end);
     }
     gather_.Finish<false>(count);
   }
