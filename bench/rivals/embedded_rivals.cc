@@ -7,8 +7,8 @@
 //
 // Data beyond memory: --load-only first, then the reads under a cap:
 //
-//   embedded_rivals --store=fletching,rocksdb --setting=direct_reads_multiget --load-only --dir=D
-//   embedded_rivals --store=rocksdb --setting=direct_reads_multiget --reuse --keep --warm-rows=0
+//   embedded_rivals --store=fletching,rocksdb --setting=direct_reads --load-only --dir=D
+//   embedded_rivals --store=rocksdb --setting=direct_reads --reuse --keep --warm-rows=0
 //   ...
 #include <charconv>
 #include <filesystem>

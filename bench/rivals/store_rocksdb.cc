@@ -33,6 +33,7 @@ rocksdb::BlockBasedTableOptions BlockOptions(const std::string& load) {
   table.cache_index_and_filter_blocks = false;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.block_size = load == "block_1k" ? 1024 : 4096;
+  table.block_align = load == "block_aligned";  // one page of the disk for each block
   if (load != "block_1k") table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
   return table;
 }
@@ -109,8 +110,8 @@ rocksdb::Options ReadOptionsOf(const Setting& setting, const OpenOptions& open) 
   } else if (Contains(setting.name, "direct")) {
     options.use_direct_reads = true;
     table.block_cache = rocksdb::NewLRUCache(static_cast<size_t>(open.cache_bytes));
-  } else {  // larger than the data, and few shards: one thread reads
-    table.block_cache = rocksdb::NewLRUCache(size_t{1} << 40, 4);
+  } else {
+    table.block_cache = rocksdb::NewLRUCache(size_t{1} << 40);  // larger than any data
   }
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
@@ -121,7 +122,7 @@ class RocksReader final : public Reader {
   RocksReader(rocksdb::DB* db, const Setting& setting, const Workload& workload, int64_t keys_max)
       : db_(db),
         key_type_(workload.key_type),
-        is_multi_(Contains(setting.name, "multiget")),
+        is_multi_(Contains(setting.name, "multiget") || setting.name == "direct_reads"),
         gather_(workload.shape, keys_max,
                 Contains(setting.name, "_rows") ? Output::kRows : Output::kColumns),
         missing_(PackMissingRow(workload.shape)),
@@ -254,9 +255,9 @@ StoreKind RocksdbKind() {
        .reason = "cuckoo hashing over mapped files: at most a few places to look",
        .load = "cuckoo",
        .needs_equal_rows = true},
-      {.name = "direct_reads_multiget",
-       .reason = "direct reads and a block cache of --cache-bytes: for data beyond memory",
-       .load = "block",
+      {.name = "direct_reads",
+       .reason = "MultiGet, direct reads, block cache of --cache-bytes: for data beyond memory",
+       .load = "block_aligned",
        .only_by_name = true}};
   kind.open = [](const Setting& setting, const OpenOptions& open) -> std::unique_ptr<Store> {
     return std::make_unique<RocksStore>(setting, open);
