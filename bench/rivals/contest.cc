@@ -21,21 +21,24 @@ constexpr int64_t kFirstReads = 5;  // of a turn: they bring the store's code an
 // Resident memory of the process: its own, and mapped files.
 struct Resident {
   int64_t anonymous_bytes = 0, file_bytes = 0;
+  int64_t large_page_bytes =
+      0;  // of mapped files; how many is the kernel's mood when they are written
 };
 
-Resident ResidentNow() {
-  std::ifstream status("/proc/self/status");
+// The bytes of a line of /proc that counts KiB.
+int64_t ReadKib(const char* path, const std::string& name) {
+  std::ifstream file(path);
   std::string word;
-  Resident resident;
-  while (status >> word) {
-    int64_t* const field = word == "RssAnon:"   ? &resident.anonymous_bytes
-                           : word == "RssFile:" ? &resident.file_bytes
-                                                : nullptr;
-    if (field == nullptr) continue;
-    status >> *field;
-    *field *= 1024;
+  int64_t kib = 0;
+  while (file >> word) {
+    if (word == name) file >> kib;
   }
-  return resident;
+  return kib * 1024;
+}
+
+Resident ResidentNow() {
+  return {ReadKib("/proc/self/status", "RssAnon:"), ReadKib("/proc/self/status", "RssFile:"),
+          ReadKib("/proc/self/smaps_rollup", "FilePmdMapped:")};
 }
 
 // What the files take of the disk: a file of LMDB is longer than what is in it.
@@ -191,7 +194,8 @@ void Contest::Open(Entrant* entrant) {
   Warm(entrant);
   const Resident after = ResidentNow();
   entrant->resident = {std::max<int64_t>(after.anonymous_bytes - before.anonymous_bytes, 0),
-                       std::max<int64_t>(after.file_bytes - before.file_bytes, 0)};
+                       std::max<int64_t>(after.file_bytes - before.file_bytes, 0),
+                       std::max<int64_t>(after.large_page_bytes - before.large_page_bytes, 0)};
 }
 
 // Every row is read once and compared: what is read later is warm, and the store is right.
@@ -288,6 +292,7 @@ void Contest::Print(const Case& of, const Entrant& entrant, const Series& series
   line.Add("disk_bytes", entrant.disk_bytes)
       .Add("memory_bytes", entrant.resident.anonymous_bytes + entrant.resident.file_bytes)
       .Add("private_bytes", entrant.resident.anonymous_bytes)
+      .Add("large_page_bytes", entrant.resident.large_page_bytes)
       .Add("load_s", entrant.load_seconds)
       .Add("warmed_values", entrant.checked_values)
       .Add("seed", settings_.seed);
