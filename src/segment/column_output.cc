@@ -112,6 +112,12 @@ void ColumnOutput::FillConstant(const LayoutColumn& column, ByteSpan value,
 
 Result<std::shared_ptr<arrow::Array>> ColumnOutput::Finish(
     const std::shared_ptr<arrow::Buffer>& found, int64_t found_count) {
+  ARROW_ASSIGN_OR_RAISE(auto data, FinishData(found, found_count));
+  return arrow::MakeArray(std::move(data));
+}
+
+Result<std::shared_ptr<arrow::ArrayData>> ColumnOutput::FinishData(
+    const std::shared_ptr<arrow::Buffer>& found, int64_t found_count) {
   int64_t null_count = row_count_ - found_count;
   if (validity_ != nullptr) {
     if (found != nullptr) {
@@ -123,9 +129,9 @@ Result<std::shared_ptr<arrow::Array>> ColumnOutput::Finish(
     validity_ = found;
   }
   if (physical_.is_variable) {
-    return MakeVariableArray(type_, spans_, std::move(validity_), null_count);
+    return MakeVariableData(type_, spans_, std::move(validity_), null_count);
   }
-  return MakeFixedArray(type_, row_count_, std::move(values_), std::move(validity_), null_count);
+  return MakeFixedData(type_, row_count_, std::move(values_), std::move(validity_), null_count);
 }
 
 }  // namespace fletching::segment

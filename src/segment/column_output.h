@@ -39,6 +39,8 @@ class ColumnOutput {
   void SetNull(int64_t row);
 
   // found: bit per row, or null when all were found.
+  Result<std::shared_ptr<arrow::ArrayData>> FinishData(const std::shared_ptr<arrow::Buffer>& found,
+                                                       int64_t found_count);
   Result<std::shared_ptr<arrow::Array>> Finish(const std::shared_ptr<arrow::Buffer>& found,
                                                int64_t found_count);
 

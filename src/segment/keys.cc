@@ -148,7 +148,8 @@ Result<KeyArrays> DecodeKeys(const TableSchema& schema, const std::vector<ByteSp
     const Physical physical = PhysicalOf(*type);
     std::shared_ptr<arrow::Array> column;
     if (physical.is_variable) {
-      ARROW_ASSIGN_OR_RAISE(column, MakeVariableArray(type, values[c], nullptr, 0));
+      ARROW_ASSIGN_OR_RAISE(auto data, MakeVariableData(type, values[c], nullptr, 0));
+      column = arrow::MakeArray(std::move(data));
     } else {
       ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bytes,
                             arrow::AllocateBuffer(row_count * physical.width));
@@ -157,7 +158,8 @@ Result<KeyArrays> DecodeKeys(const TableSchema& schema, const std::vector<ByteSp
         std::memcpy(at, value.data(), value.size());
         at += physical.width;
       }
-      ARROW_ASSIGN_OR_RAISE(column, MakeFixedArray(type, row_count, bytes, nullptr, 0));
+      ARROW_ASSIGN_OR_RAISE(auto data, MakeFixedData(type, row_count, bytes, nullptr, 0));
+      column = arrow::MakeArray(std::move(data));
     }
     columns.push_back(std::move(column));
   }

@@ -200,23 +200,22 @@ struct NumberItems {
   }
 };
 
-Result<std::shared_ptr<arrow::Array>> MakeNumberItems(const std::shared_ptr<arrow::DataType>& type,
-                                                      NumberItems items) {
+Result<std::shared_ptr<arrow::ArrayData>> MakeNumberItems(
+    const std::shared_ptr<arrow::DataType>& type, NumberItems items) {
   auto values = arrow::Buffer::FromVector(std::move(items.values));
   auto validity =
       items.null_count == 0 ? nullptr : arrow::Buffer::FromVector(std::move(items.validity));
-  return MakeFixedArray(type, items.count, std::move(values), std::move(validity),
-                        items.null_count);
+  return MakeFixedData(type, items.count, std::move(values), std::move(validity), items.null_count);
 }
 
 bool IsValidRow(const std::shared_ptr<arrow::Buffer>& validity, int64_t row) {
   return validity == nullptr || GetBit(validity->data(), row);
 }
 
-Result<std::shared_ptr<arrow::Array>> MakeListArray(const std::shared_ptr<arrow::DataType>& type,
-                                                    std::span<const ByteSpan> values,
-                                                    std::shared_ptr<arrow::Buffer> validity,
-                                                    int64_t null_count) {
+Result<std::shared_ptr<arrow::ArrayData>> MakeListData(const std::shared_ptr<arrow::DataType>& type,
+                                                       std::span<const ByteSpan> values,
+                                                       std::shared_ptr<arrow::Buffer> validity,
+                                                       int64_t null_count) {
   const auto& item_type = arrow::internal::checked_cast<const arrow::ListType&>(*type).value_type();
   const bool is_text = arrow::is_binary_like(item_type->id());
   const uint32_t width = is_text ? 0 : ItemWidth(*item_type);
@@ -241,26 +240,22 @@ Result<std::shared_ptr<arrow::Array>> MakeListArray(const std::shared_ptr<arrow:
     }
     ends[row + 1] = static_cast<int32_t>(total);
   }
-  std::shared_ptr<arrow::Array> items;
+  std::shared_ptr<arrow::ArrayData> items;
   if (is_text) {
-    ARROW_ASSIGN_OR_RAISE(items, text.Finish());
-    auto data = items->data()->Copy();
-    data->type = item_type;  // the builder makes binary; the bytes of utf8 are the same
-    items = arrow::MakeArray(std::move(data));
+    ARROW_ASSIGN_OR_RAISE(const auto binary, text.Finish());
+    items = binary->data()->Copy();
+    items->type = item_type;  // the builder makes binary; the bytes of utf8 are the same
   } else {
     ARROW_ASSIGN_OR_RAISE(items, MakeNumberItems(item_type, std::move(numbers)));
   }
-  auto data = arrow::ArrayData::Make(type, static_cast<int64_t>(values.size()),
-                                     {std::move(validity), std::move(offsets)}, {items->data()},
-                                     null_count);
-  return arrow::MakeArray(std::move(data));
+  return arrow::ArrayData::Make(type, static_cast<int64_t>(values.size()),
+                                {std::move(validity), std::move(offsets)}, {std::move(items)},
+                                null_count);
 }
 
-Result<std::shared_ptr<arrow::Array>> UnpackFixedList(const std::shared_ptr<arrow::DataType>& type,
-                                                      int64_t row_count,
-                                                      const arrow::Buffer& values,
-                                                      std::shared_ptr<arrow::Buffer> validity,
-                                                      int64_t null_count) {
+Result<std::shared_ptr<arrow::ArrayData>> UnpackFixedList(
+    const std::shared_ptr<arrow::DataType>& type, int64_t row_count, const arrow::Buffer& values,
+    std::shared_ptr<arrow::Buffer> validity, int64_t null_count) {
   const auto& list_type = arrow::internal::checked_cast<const arrow::FixedSizeListType&>(*type);
   const int64_t n = list_type.list_size();
   const uint32_t item_width = ItemWidth(*list_type.value_type());
@@ -283,10 +278,10 @@ Result<std::shared_ptr<arrow::Array>> UnpackFixedList(const std::shared_ptr<arro
     }
   }
   if (item_nulls == 0) item_validity = nullptr;
-  ARROW_ASSIGN_OR_RAISE(auto child, MakeFixedArray(list_type.value_type(), row_count * n, items,
-                                                   item_validity, item_nulls));
-  return arrow::MakeArray(
-      arrow::ArrayData::Make(type, row_count, {std::move(validity)}, {child->data()}, null_count));
+  ARROW_ASSIGN_OR_RAISE(auto child, MakeFixedData(list_type.value_type(), row_count * n, items,
+                                                  item_validity, item_nulls));
+  return arrow::ArrayData::Make(type, row_count, {std::move(validity)}, {std::move(child)},
+                                null_count);
 }
 
 }  // namespace
@@ -342,11 +337,10 @@ Result<PhysicalColumn> MakePhysical(const std::shared_ptr<arrow::Array>& column)
   }
 }
 
-Result<std::shared_ptr<arrow::Array>> MakeFixedArray(const std::shared_ptr<arrow::DataType>& type,
-                                                     int64_t row_count,
-                                                     std::shared_ptr<arrow::Buffer> values,
-                                                     std::shared_ptr<arrow::Buffer> validity,
-                                                     int64_t null_count) {
+Result<std::shared_ptr<arrow::ArrayData>> MakeFixedData(
+    const std::shared_ptr<arrow::DataType>& type, int64_t row_count,
+    std::shared_ptr<arrow::Buffer> values, std::shared_ptr<arrow::Buffer> validity,
+    int64_t null_count) {
   if (type->id() == arrow::Type::FIXED_SIZE_LIST) {
     return UnpackFixedList(type, row_count, *values, std::move(validity), null_count);
   }
@@ -358,15 +352,15 @@ Result<std::shared_ptr<arrow::Array>> MakeFixedArray(const std::shared_ptr<arrow
     }
     values = std::move(bits);
   }
-  return arrow::MakeArray(arrow::ArrayData::Make(
-      type, row_count, {std::move(validity), std::move(values)}, null_count));
+  return arrow::ArrayData::Make(type, row_count, {std::move(validity), std::move(values)},
+                                null_count);
 }
 
-Result<std::shared_ptr<arrow::Array>> MakeVariableArray(
+Result<std::shared_ptr<arrow::ArrayData>> MakeVariableData(
     const std::shared_ptr<arrow::DataType>& type, std::span<const ByteSpan> values,
     std::shared_ptr<arrow::Buffer> validity, int64_t null_count) {
   if (type->id() == arrow::Type::LIST) {
-    return MakeListArray(type, values, std::move(validity), null_count);
+    return MakeListData(type, values, std::move(validity), null_count);
   }
   const auto row_count = static_cast<int64_t>(values.size());
   auto offsets = AllocateOrDie((row_count + 1) * 4);
@@ -385,8 +379,8 @@ Result<std::shared_ptr<arrow::Array>> MakeVariableArray(
     if (ends[row + 1] == ends[row]) continue;
     std::memcpy(bytes->mutable_data() + ends[row], values[row].data(), values[row].size());
   }
-  return arrow::MakeArray(arrow::ArrayData::Make(
-      type, row_count, {std::move(validity), std::move(offsets), std::move(bytes)}, null_count));
+  return arrow::ArrayData::Make(
+      type, row_count, {std::move(validity), std::move(offsets), std::move(bytes)}, null_count);
 }
 
 }  // namespace fletching::segment

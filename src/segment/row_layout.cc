@@ -18,6 +18,11 @@ void RowLayout::IndexColumns() {
 }
 
 int32_t RowLayout::IndexOf(uint32_t column_id) const {
+  // Ids are given out in a row, and few columns ever go.
+  const size_t guess = index_by_id.empty() ? 0 : column_id - index_by_id.front().first;
+  if (guess < index_by_id.size() && index_by_id[guess].first == column_id) {
+    return static_cast<int32_t>(index_by_id[guess].second);
+  }
   const auto found = std::lower_bound(index_by_id.begin(), index_by_id.end(),
                                       std::pair<uint32_t, uint32_t>(column_id, 0));
   if (found == index_by_id.end() || found->first != column_id) return -1;

@@ -1,6 +1,7 @@
 #include "table/read.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <arrow/array.h>
@@ -17,6 +18,37 @@ namespace {
 using segment::ColumnOutput;
 using segment::KeyBatch;
 using segment::RowSelection;
+
+// Projections that a thread made, the last few: of a state that has gone they are never asked for
+// again, for no other has its id.
+class KeptProjections {
+ public:
+  using Names = std::optional<std::vector<std::string>>;
+
+  std::shared_ptr<const Projection> Find(uint64_t state_id, const Names& names) const {
+    for (const Entry& entry : entries_) {
+      if (entry.state_id == state_id && entry.names == names) return entry.projection;
+    }
+    return nullptr;
+  }
+  void Keep(uint64_t state_id, const Names& names, std::shared_ptr<const Projection> projection) {
+    entries_[next_++ % entries_.size()] = {state_id, names, std::move(projection)};
+  }
+
+ private:
+  struct Entry {
+    uint64_t state_id = 0;
+    Names names;
+    std::shared_ptr<const Projection> projection;
+  };
+  std::array<Entry, 4> entries_;
+  size_t next_ = 0;
+};
+
+KeptProjections& ThreadProjections() {
+  thread_local KeptProjections kept;
+  return kept;
+}
 
 Result<std::shared_ptr<arrow::Array>> FoundPositions(const FoundRows& found, int64_t key_count) {
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> positions,
@@ -57,14 +89,16 @@ Result<ReadResult> ReadUnchecked(const Version& version, const KeyBatch& keys,
         return source.Gather(projection.column_ids, rows, outputs.data());
       }));
   const bool has_misses = !hits_only && !found->all_found();
-  std::vector<std::shared_ptr<arrow::Array>> arrays;
-  arrays.reserve(outputs.size());
+  // As data: a batch makes arrays of those columns that somebody looks at.
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  columns.reserve(outputs.size());
   for (ColumnOutput& output : outputs) {
-    ARROW_ASSIGN_OR_RAISE(auto array, output.Finish(has_misses ? result.found : nullptr,
-                                                    has_misses ? result.found_count : row_count));
-    arrays.push_back(std::move(array));
+    ARROW_ASSIGN_OR_RAISE(auto data,
+                          output.FinishData(has_misses ? result.found : nullptr,
+                                            has_misses ? result.found_count : row_count));
+    columns.push_back(std::move(data));
   }
-  result.batch = arrow::RecordBatch::Make(projection.schema, row_count, std::move(arrays));
+  result.batch = arrow::RecordBatch::Make(projection.schema, row_count, std::move(columns));
   return result;
 }
 
@@ -91,6 +125,16 @@ Result<std::vector<const ColumnSchema*>> FindColumns(
     columns.push_back(column);
   }
   return columns;
+}
+
+Result<std::shared_ptr<const Projection>> Projection::Make(
+    const TableState& state, const std::optional<std::vector<std::string>>& names) {
+  KeptProjections& kept = ThreadProjections();
+  if (auto projection = kept.Find(state.id, names)) return projection;
+  ARROW_ASSIGN_OR_RAISE(auto columns, FindColumns(state, names));
+  auto projection = std::make_shared<const Projection>(Of(std::move(columns)));
+  kept.Keep(state.id, names, projection);
+  return projection;
 }
 
 Projection Projection::Of(std::vector<const ColumnSchema*> columns) {

@@ -83,12 +83,11 @@ std::string ShapeText(int64_t rows, int64_t columns) {
 
 Result<ReadResult> Table::ReadAt(const Version& version, const ReadRequest& request) const {
   const TableState& state = *version.state;
-  ARROW_ASSIGN_OR_RAISE(auto columns, FindColumns(state, request.columns));
-  const Projection projection = Projection::Of(std::move(columns));
+  ARROW_ASSIGN_OR_RAISE(const auto projection, Projection::Make(state, request.columns));
   ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
                         PrepareKeys(state, *context_.caster, request.keys));
   auto result =
-      ReadVersion(version, keys, projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
+      ReadVersion(version, keys, *projection, request.hits_only, state.ttl_us == 0 ? 0 : Now());
   if (result.ok()) CountKeys(result->found_count, keys.count);
   return result;
 }

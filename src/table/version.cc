@@ -1,6 +1,7 @@
 #include "table/version.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include <arrow/type.h>
@@ -46,7 +47,9 @@ std::shared_ptr<const TableState> TableState::Make(TableSchema schema, uint64_t 
                                                    uint32_t next_column_id,
                                                    std::optional<GenerationInfo> generation,
                                                    uint32_t partition_count) {
+  static std::atomic<uint64_t> last_id{0};
   auto state = std::make_shared<TableState>();
+  state->id = ++last_id;
   state->schema = std::move(schema);
   state->hash_seed = hash_seed;
   state->next_column_id = next_column_id;

@@ -24,6 +24,7 @@ namespace fletching::table {
 // A schema with what the hot paths derive from it. Immutable.
 struct TableState {
   TableSchema schema;
+  uint64_t id = 0;  // of this object: no other of the process has or had it
   uint64_t hash_seed = 0;
   uint32_t next_column_id = 1;
   std::optional<GenerationInfo> generation;
