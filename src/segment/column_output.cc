@@ -14,17 +14,27 @@
 namespace fletching::segment {
 namespace {
 
-// The value of a packed variable column. Its row passed the locate stage, which checked that the
-// last end lies in the row block; an end that goes backwards (only possible when a checksum was
-// made to fit) reads as empty.
-ByteSpan VariableValue(const RowLayout& layout, uint32_t var_index, const uint8_t* body) {
-  const uint8_t* ends = body + layout.ends_offset();
-  const uint32_t begin = var_index == 0 ? 0 : LoadAs<uint32_t>(ends + 4 * size_t{var_index} - 4);
-  const auto end = LoadAs<uint32_t>(ends + 4 * size_t{var_index});
-  const auto last = LoadAs<uint32_t>(ends + 4 * size_t{layout.var_count} - 4);
-  if (end < begin || end > last) return {};
-  return {body + layout.fixed_bytes + begin, end - begin};
-}
+// Where the value of a packed variable column lies. Its row passed the locate stage, which checked
+// that the last end lies in the row block; an end that goes backwards (only possible when a
+// checksum was made to fit) reads as empty.
+struct TextPlace {
+  TextPlace(const RowLayout& layout, uint32_t var_index)
+      : text(layout.fixed_bytes),
+        end_at(layout.ends_offset() + 4 * var_index),
+        last_at(layout.fixed_bytes - 4),
+        is_first(var_index == 0) {}
+
+  ByteSpan Of(const uint8_t* body) const {
+    const uint32_t begin = is_first ? 0 : LoadAs<uint32_t>(body + end_at - 4);
+    const auto end = LoadAs<uint32_t>(body + end_at);
+    if (end < begin || end > LoadAs<uint32_t>(body + last_at)) [[unlikely]]
+      return {};
+    return {body + text + begin, end - begin};
+  }
+
+  const uint32_t text, end_at, last_at;  // bytes into the body
+  const bool is_first;
+};
 
 }  // namespace
 
@@ -61,13 +71,15 @@ void ColumnOutput::SetAllNull(const RowSelection& rows) {
   for (int64_t i = 0; i < rows.count; ++i) SetNull(rows.At(i));
 }
 
-void ColumnOutput::GatherPacked(const RowLayout& layout, const LayoutColumn& column,
-                                const RowSelection& rows) {
-  if (!column.is_variable) return GatherConverted(column, rows);
-  for (int64_t i = 0; i < rows.count; ++i) {
-    spans_[static_cast<size_t>(rows.At(i))] =
-        VariableValue(layout, column.var_index, rows.bodies[i]);
+void ColumnOutput::GatherText(const RowLayout& layout, const LayoutColumn& column,
+                              const RowSelection& rows, int64_t begin, int64_t end) {
+  const TextPlace place(layout, column.var_index);
+  ByteSpan* const spans = spans_.data();
+  if (rows.positions == nullptr) {
+    for (int64_t i = begin; i < end; ++i) spans[i] = place.Of(rows.bodies[i]);
+    return;
   }
+  for (int64_t i = begin; i < end; ++i) spans[rows.positions[i]] = place.Of(rows.bodies[i]);
 }
 
 uint8_t* ColumnOutput::TargetFor(const LayoutColumn& column) const {
@@ -129,9 +141,10 @@ Result<std::shared_ptr<arrow::ArrayData>> ColumnOutput::FinishData(
     validity_ = found;
   }
   if (physical_.is_variable) {
-    return MakeVariableData(type_, spans_, std::move(validity_), null_count);
+    return MakeVariableData(type_, spans_, std::move(validity_), null_count, true);
   }
-  return MakeFixedData(type_, row_count_, std::move(values_), std::move(validity_), null_count);
+  return MakeFixedData(std::move(type_), row_count_, std::move(values_), std::move(validity_),
+                       null_count);
 }
 
 }  // namespace fletching::segment

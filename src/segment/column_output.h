@@ -26,9 +26,11 @@ class ColumnOutput {
   ColumnOutput(std::shared_ptr<arrow::DataType> type, int64_t row_count,
                std::shared_ptr<arrow::Buffer> values, bool all_found);
 
-  // Packed rows of a segment or memory table: variable-length columns, and fixed ones stored in
-  // another type. GatherPackedColumns (gather.h) copies the others itself.
-  void GatherPacked(const RowLayout& layout, const LayoutColumn& column, const RowSelection& rows);
+  // Packed rows of a segment or memory table: variable-length columns of rows begin .. end, and
+  // fixed ones stored in another type. GatherPackedColumns (gather.h) copies the others itself.
+  void GatherText(const RowLayout& layout, const LayoutColumn& column, const RowSelection& rows,
+                  int64_t begin, int64_t end);
+  void GatherConverted(const LayoutColumn& column, const RowSelection& rows);
   void GatherNulls(const LayoutColumn& column, const RowSelection& rows);
   // Where values of a fixed width go; null when the source stores another type.
   uint8_t* TargetFor(const LayoutColumn& column) const;
@@ -38,7 +40,7 @@ class ColumnOutput {
   void SetAllNull(const RowSelection& rows);
   void SetNull(int64_t row);
 
-  // found: bit per row, or null when all were found.
+  // Once, at the end. found: bit per row, or null when all were found.
   Result<std::shared_ptr<arrow::ArrayData>> FinishData(const std::shared_ptr<arrow::Buffer>& found,
                                                        int64_t found_count);
   Result<std::shared_ptr<arrow::Array>> Finish(const std::shared_ptr<arrow::Buffer>& found,
@@ -46,7 +48,6 @@ class ColumnOutput {
 
  private:
   uint8_t* EnsureValidity();
-  void GatherConverted(const LayoutColumn& column, const RowSelection& rows);
 
   std::shared_ptr<arrow::DataType> type_;
   Physical physical_;

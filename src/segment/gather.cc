@@ -10,8 +10,11 @@
 namespace fletching::segment {
 namespace {
 
-// 64 rows of one line each are 4 KiB: they stay in the first cache beside the outputs.
-constexpr int64_t kChunkRows = 64;
+// Rows of a chunk stay in the first cache beside the outputs: 64 of one line each, or at least as
+// many as fill a line of a column.
+int64_t ChunkRows(const RowLayout& layout) {
+  return std::clamp<int64_t>(4096 / std::max<int64_t>(layout.fixed_bytes, 1) / 16 * 16, 16, 64);
+}
 
 struct Slot {
   uint32_t offset;
@@ -119,6 +122,7 @@ bool AnyNull(const RowLayout& layout, const RowSelection& rows) {
 void GatherPackedColumns(const RowLayout& layout, std::span<const uint32_t> column_ids,
                          const RowSelection& rows, ColumnOutput* outputs) {
   std::vector<Slot> slots;
+  std::vector<std::pair<const LayoutColumn*, ColumnOutput*>> texts;
   std::vector<std::pair<const LayoutColumn*, ColumnOutput*>> nullable;
   slots.reserve(column_ids.size());
   for (size_t i = 0; i < column_ids.size(); ++i) {
@@ -126,13 +130,16 @@ void GatherPackedColumns(const RowLayout& layout, std::span<const uint32_t> colu
     if (column == nullptr || column->encoding != format::Encoding::kPacked) continue;
     if (uint8_t* target = outputs[i].TargetFor(*column)) {
       slots.push_back({column->slot_offset, column->width, target});
+    } else if (column->is_variable) {
+      texts.emplace_back(column, &outputs[i]);
     } else {
-      outputs[i].GatherPacked(layout, *column, rows);
+      outputs[i].GatherConverted(*column, rows);
     }
     if (column->null_bit != 0) nullable.emplace_back(column, &outputs[i]);
   }
-  for (int64_t begin = 0; begin < rows.count; begin += kChunkRows) {
-    const int64_t end = std::min(begin + kChunkRows, rows.count);
+  const int64_t chunk_rows = ChunkRows(layout);
+  for (int64_t begin = 0; begin < rows.count; begin += chunk_rows) {
+    const int64_t end = std::min(begin + chunk_rows, rows.count);
     for (size_t i = 0; i < slots.size();) {
       if (rows.positions == nullptr && AreNeighbours(slots, i, 4)) {
         CopyFourColumns(&slots[i], rows, begin, end);
@@ -143,6 +150,9 @@ void GatherPackedColumns(const RowLayout& layout, std::span<const uint32_t> colu
       } else {
         CopyColumn(slots[i++], rows, begin, end);
       }
+    }
+    for (const auto& [column, output] : texts) {
+      output->GatherText(layout, *column, rows, begin, end);
     }
   }
   if (nullable.empty() || !AnyNull(layout, rows)) return;

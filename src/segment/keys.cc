@@ -148,7 +148,7 @@ Result<KeyArrays> DecodeKeys(const TableSchema& schema, const std::vector<ByteSp
     const Physical physical = PhysicalOf(*type);
     std::shared_ptr<arrow::Array> column;
     if (physical.is_variable) {
-      ARROW_ASSIGN_OR_RAISE(auto data, MakeVariableData(type, values[c], nullptr, 0));
+      ARROW_ASSIGN_OR_RAISE(auto data, MakeVariableData(type, values[c], nullptr, 0, false));
       column = arrow::MakeArray(std::move(data));
     } else {
       ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bytes,

@@ -253,6 +253,30 @@ Result<std::shared_ptr<arrow::ArrayData>> MakeListData(const std::shared_ptr<arr
                                 null_count);
 }
 
+// Texts side by side: that of row i at ends[i] .. ends[i + 1).
+// With room in front, short ones are copied in pieces of one size that end where they end, from the
+// last row to the first, so that what is copied too much is overwritten by the text it belongs to:
+// a branch on lengths that nobody can guess takes longer than 48 bytes.
+std::shared_ptr<arrow::Buffer> CopyTexts(std::span<const ByteSpan> values, const int32_t* ends,
+                                         bool has_room_in_front) {
+  constexpr int64_t kSlackBytes = 64;  // keeps the alignment
+  static_assert(kSlackBytes >= kTextPieceBytes);
+  const int64_t total = ends[values.size()];
+  std::shared_ptr<arrow::Buffer> bytes = AllocateOrDie(kSlackBytes + total);
+  uint8_t* const out = bytes->mutable_data() + kSlackBytes;
+  for (size_t row = values.size(); row-- > 0;) {
+    if (ends[row + 1] == ends[row]) continue;
+    const ByteSpan text = values[row];
+    if (has_room_in_front && text.size() <= kTextPieceBytes) {
+      std::memcpy(out + ends[row + 1] - kTextPieceBytes,
+                  text.data() + text.size() - kTextPieceBytes, kTextPieceBytes);
+    } else {
+      std::memcpy(out + ends[row], text.data(), text.size());
+    }
+  }
+  return arrow::SliceBuffer(std::move(bytes), kSlackBytes, total);
+}
+
 Result<std::shared_ptr<arrow::ArrayData>> UnpackFixedList(
     const std::shared_ptr<arrow::DataType>& type, int64_t row_count, const arrow::Buffer& values,
     std::shared_ptr<arrow::Buffer> validity, int64_t null_count) {
@@ -337,10 +361,11 @@ Result<PhysicalColumn> MakePhysical(const std::shared_ptr<arrow::Array>& column)
   }
 }
 
-Result<std::shared_ptr<arrow::ArrayData>> MakeFixedData(
-    const std::shared_ptr<arrow::DataType>& type, int64_t row_count,
-    std::shared_ptr<arrow::Buffer> values, std::shared_ptr<arrow::Buffer> validity,
-    int64_t null_count) {
+Result<std::shared_ptr<arrow::ArrayData>> MakeFixedData(std::shared_ptr<arrow::DataType> type,
+                                                        int64_t row_count,
+                                                        std::shared_ptr<arrow::Buffer> values,
+                                                        std::shared_ptr<arrow::Buffer> validity,
+                                                        int64_t null_count) {
   if (type->id() == arrow::Type::FIXED_SIZE_LIST) {
     return UnpackFixedList(type, row_count, *values, std::move(validity), null_count);
   }
@@ -352,13 +377,17 @@ Result<std::shared_ptr<arrow::ArrayData>> MakeFixedData(
     }
     values = std::move(bits);
   }
-  return arrow::ArrayData::Make(type, row_count, {std::move(validity), std::move(values)},
-                                null_count);
+  // Not by an initializer list, which would count a reference more for each buffer.
+  std::vector<std::shared_ptr<arrow::Buffer>> buffers(2);
+  buffers[0] = std::move(validity);
+  buffers[1] = std::move(values);
+  return std::make_shared<arrow::ArrayData>(std::move(type), row_count, std::move(buffers),
+                                            null_count);
 }
 
 Result<std::shared_ptr<arrow::ArrayData>> MakeVariableData(
     const std::shared_ptr<arrow::DataType>& type, std::span<const ByteSpan> values,
-    std::shared_ptr<arrow::Buffer> validity, int64_t null_count) {
+    std::shared_ptr<arrow::Buffer> validity, int64_t null_count, bool has_room_in_front) {
   if (type->id() == arrow::Type::LIST) {
     return MakeListData(type, values, std::move(validity), null_count);
   }
@@ -374,11 +403,7 @@ Result<std::shared_ptr<arrow::ArrayData>> MakeVariableData(
     }
     ends[row + 1] = static_cast<int32_t>(total);
   }
-  auto bytes = AllocateOrDie(total);
-  for (int64_t row = 0; row < row_count; ++row) {
-    if (ends[row + 1] == ends[row]) continue;
-    std::memcpy(bytes->mutable_data() + ends[row], values[row].data(), values[row].size());
-  }
+  auto bytes = CopyTexts(values, ends, has_room_in_front);
   return arrow::ArrayData::Make(
       type, row_count, {std::move(validity), std::move(offsets), std::move(bytes)}, null_count);
 }

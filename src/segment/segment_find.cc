@@ -270,7 +270,7 @@ class SegmentReader::Finder {
       if (rows[i] < kFollowChain && (kIsVerified || IsRowVerified(block, rows[i], keys.Size(at)))) {
         body = block.Match(rows[i], keys.Data(at), keys.Size(at));
       }
-      if (body == nullptr || has_tail) [[unlikely]] {
+      if (body == nullptr || (has_tail && !IsTailThere(body))) [[unlikely]] {
         ARROW_ASSIGN_OR_RAISE(body, Settle(i, at, {keys.Data(at), keys.Size(at)}));
       }
       found += body != nullptr ? 1 : 0;
@@ -285,6 +285,18 @@ class SegmentReader::Finder {
     const uint64_t needed = block.fixed_bytes + key_bytes;
     return offset + needed <= block.row_bytes &&
            reader_.IsVerified(reader_.footer_.row_offset + offset, needed);
+  }
+
+  // Whether the text of a row lies in the row block and is verified; its last line is fetched, for
+  // only the row itself says where it ends.
+  bool IsTailThere(const uint8_t* body) const {
+    const uint8_t* const text = body + reader_.layout_.fixed_bytes;
+    const auto text_bytes = LoadAs<uint32_t>(text - 4);
+    const auto at = static_cast<uint64_t>(text - reader_.rows_);
+    if (text_bytes > reader_.footer_.row_bytes - at) return false;
+    if (text_bytes == 0) return true;
+    Prefetch(text + text_bytes - 1);
+    return kIsVerified || reader_.IsVerified(reader_.footer_.row_offset + at, text_bytes);
   }
 
   // The careful way: verifies blocks, follows chains, checks the text of a row.

@@ -115,8 +115,10 @@ Status SegmentReader::CheckLayout() const {
       f.row_unit_bytes != 64) {
     return damaged("row unit is none of 8, 16, 32, 64");
   }
+  // Bytes in front of a row are read with it, so the header's block has to be there.
   if (!InBlocks(f.row_offset, f.row_bytes) || f.row_offset % format::kBlockBytes != 0 ||
-      f.row_bytes % f.row_unit_bytes != 0 || f.row_bytes / f.row_unit_bytes > UINT32_MAX) {
+      f.row_offset < format::kBlockBytes || f.row_bytes % f.row_unit_bytes != 0 ||
+      f.row_bytes / f.row_unit_bytes > UINT32_MAX) {
     return damaged("row block reaches outside the file");
   }
   const uint64_t bucket_bytes = sizeof(format::IndexBucket);
@@ -165,7 +167,9 @@ Status SegmentReader::CheckEntry(const ColumnEntry& entry, const arrow::DataType
     if (entry.null_bit / 8 >= footer_.bits_bytes) return damaged("null bit outside the row");
     return Status::OK();
   }
-  if (!InBlocks(entry.data_offset, entry.data_bytes) || entry.data_offset % 4 != 0) {
+  // As with rows, bytes in front of a text are read with it.
+  if (!InBlocks(entry.data_offset, entry.data_bytes) || entry.data_offset % 4 != 0 ||
+      (entry.data_bytes > 0 && entry.data_offset < format::kBlockBytes)) {
     return damaged("column data reaches outside the file");
   }
   if (entry.encoding == static_cast<uint8_t>(Encoding::kConstant)) {

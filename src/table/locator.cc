@@ -3,6 +3,22 @@
 #include <algorithm>
 
 namespace fletching::table {
+namespace {
+
+// Of a row whose key ends at `front`: all of its slots, and as much text as is usual.
+uint32_t TypicalRowBytes(const Source& source, uint32_t front) {
+  constexpr uint64_t kTextBytesMax = 4 * 64;  // longer ones are fetched by the processor, in a row
+  const segment::RowLayout& layout = source.layout();
+  const uint32_t fixed = front + layout.fixed_bytes;
+  if (layout.var_count == 0 || source.segment == nullptr || source.row_count() == 0) return fixed;
+  // Half of the padding is no text.
+  const uint64_t mean = source.segment->footer().row_bytes / source.row_count();
+  const uint64_t unpadded = mean - std::min<uint64_t>(mean, layout.unit_bytes / 2);
+  return fixed + static_cast<uint32_t>(
+                     std::min(unpadded - std::min<uint64_t>(unpadded, fixed), kTextBytesMax));
+}
+
+}  // namespace
 
 using segment::KeySelection;
 
@@ -44,26 +60,44 @@ KeySelection Locator::Selection(size_t source) {
                          .hash_seed = version_.state->hash_seed,
                          .is_hashed = true,
                          .arena = &s_.arena};
-  selection.touched = Touched(version_.sources[source].layout());
+  selection.touched = Touched(version_.sources[source]);
   return selection;
 }
 
-// Body offsets of the wanted columns that lie behind a row's first cache line, one per line.
-std::span<const uint32_t> Locator::Touched(const segment::RowLayout& layout) {
+// Body offsets of the wanted columns that lie behind a row's first cache line, one per line. Where
+// rows are aligned to lines, keys as long as the first one's tell where lines begin; else offsets
+// 32 bytes apart are taken for lines of their own.
+std::span<const uint32_t> Locator::Touched(const Source& source) {
+  constexpr uint32_t kLineBytes = 64;
+  const segment::RowLayout& layout = source.layout();
   s_.touched.clear();
-  if (layout.fixed_bytes < 48) return {};
+  const bool is_aligned = layout.unit_bytes == kLineBytes;
+  const uint32_t front = layout.key_prefix_bytes() + (keys_.count > 0 ? keys_.Size(0) : 0);
+  const uint32_t row_bytes = TypicalRowBytes(source, front);
+  if (is_aligned ? row_bytes <= kLineBytes : layout.fixed_bytes < 48) return {};
+  bool has_text = false;
   for (const uint32_t id : column_ids_) {
     const segment::LayoutColumn* column = layout.Find(id);
     if (column == nullptr || column->encoding != format::Encoding::kPacked) continue;
+    has_text = has_text || column->is_variable;
     s_.touched.push_back(column->is_variable ? layout.fixed_bytes : column->slot_offset);
   }
-  std::sort(s_.touched.begin(), s_.touched.end());
+  if (has_text && is_aligned) {
+    for (auto at = static_cast<uint32_t>(RoundUp(front + layout.fixed_bytes, kLineBytes));
+         at < row_bytes; at += kLineBytes) {
+      s_.touched.push_back(at - front);
+    }
+  }
+  if (!std::is_sorted(s_.touched.begin(), s_.touched.end())) {
+    std::sort(s_.touched.begin(), s_.touched.end());
+  }
   size_t kept = 0;
-  uint32_t line_end = 48;  // what came with the row itself
+  uint32_t line_end = is_aligned ? kLineBytes - std::min(front, kLineBytes) : 48;
   for (const uint32_t offset : s_.touched) {
     if (offset < line_end) continue;
     s_.touched[kept++] = offset;
-    line_end = offset + 32;
+    line_end = is_aligned ? static_cast<uint32_t>(RoundUp(front + offset + 1, kLineBytes)) - front
+                          : offset + 32;
   }
   s_.touched.resize(kept);
   return s_.touched;

@@ -64,7 +64,7 @@ class Locator {
 
  private:
   segment::KeySelection Selection(size_t source);
-  std::span<const uint32_t> Touched(const segment::RowLayout& layout);
+  std::span<const uint32_t> Touched(const Source& source);
   // Where each key can only be in one segment, and which is known.
   bool IsPartitioned(size_t first) const;
   Status SearchPartitions(size_t first);

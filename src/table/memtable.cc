@@ -19,7 +19,7 @@ using segment::RowView;
 
 // Row numbers count 8-byte units of the arena and point at the prefix; 0 is "no row".
 constexpr uint64_t kUnit = 8;
-constexpr uint64_t kFirstByte = 16;
+constexpr uint64_t kFirstByte = 64;  // some bytes are read in front of a text (segment/physical.h)
 // One slot per 64 arena bytes; at most 60 % of them are used.
 constexpr uint64_t kBytesPerSlot = 64;
 // One write of this size, about 200 rows, shows that more will come.

@@ -50,6 +50,33 @@ KeptProjections& ThreadProjections() {
   return kept;
 }
 
+// Columns of an answer while it is made, in memory that a thread keeps: for many columns it is more
+// than the allocator has at hand.
+class ScratchOutputs {
+ public:
+  explicit ScratchOutputs(size_t count) { Kept().reserve(count); }
+  ~ScratchOutputs() { Kept().clear(); }
+  ScratchOutputs(const ScratchOutputs&) = delete;
+  ScratchOutputs& operator=(const ScratchOutputs&) = delete;
+  std::vector<ColumnOutput>& operator*() { return Kept(); }
+
+ private:
+  static std::vector<ColumnOutput>& Kept() {
+    thread_local std::vector<ColumnOutput> kept;
+    return kept;
+  }
+};
+
+// Bytes from one column of an answer to the next.
+int64_t ColumnStride(const segment::Physical& physical, int64_t row_count) {
+  // Columns a whole number of pages apart would fight for the same sets of the first cache.
+  constexpr uint64_t kPageBytes = 4096;
+  constexpr uint64_t kSkewBytes = 6 * 64;
+  uint64_t stride = RoundUp(static_cast<uint64_t>(row_count) * physical.width, 64);
+  if (stride % kPageBytes < kSkewBytes && stride >= kPageBytes) stride += kSkewBytes;
+  return static_cast<int64_t>(stride);
+}
+
 Result<std::shared_ptr<arrow::Array>> FoundPositions(const FoundRows& found, int64_t key_count) {
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> positions,
                         arrow::AllocateBuffer(found.count() * 4));
@@ -77,11 +104,11 @@ Result<ReadResult> ReadUnchecked(const Version& version, const KeyBatch& keys,
   }
   const int64_t row_count = hits_only ? result.found_count : keys.count;
 
-  ARROW_ASSIGN_OR_RAISE(const auto buffers, AllocateColumns(projection.columns, row_count));
-  std::vector<ColumnOutput> outputs;
-  outputs.reserve(buffers.size());
+  ARROW_ASSIGN_OR_RAISE(auto buffers, AllocateColumns(projection.columns, row_count));
+  ScratchOutputs scratch_outputs(buffers.size());
+  std::vector<ColumnOutput>& outputs = *scratch_outputs;
   for (size_t c = 0; c < buffers.size(); ++c) {
-    outputs.emplace_back(projection.columns[c]->type, row_count, buffers[c],
+    outputs.emplace_back(projection.columns[c]->type, row_count, std::move(buffers[c]),
                          hits_only || found->all_found());
   }
   ARROW_RETURN_NOT_OK(
@@ -152,27 +179,20 @@ Projection Projection::Of(std::vector<const ColumnSchema*> columns) {
 
 Result<std::vector<std::shared_ptr<arrow::Buffer>>> AllocateColumns(
     const std::vector<const ColumnSchema*>& columns, int64_t row_count) {
-  // Columns a whole number of pages apart would fight for the same sets of the first cache.
-  constexpr uint64_t kPageBytes = 4096;
-  constexpr uint64_t kSkewBytes = 6 * 64;
-  std::vector<int64_t> widths;
-  std::vector<int64_t> strides;
   int64_t total = 0;
   for (const ColumnSchema* column : columns) {
-    const segment::Physical physical = segment::PhysicalOf(*column->type);
-    widths.push_back(physical.is_variable ? -1 : int64_t{physical.width});
-    uint64_t stride = RoundUp(static_cast<uint64_t>(row_count) * physical.width, 64);
-    if (stride % kPageBytes < kSkewBytes && stride >= kPageBytes) stride += kSkewBytes;
-    strides.push_back(static_cast<int64_t>(stride));
-    total += strides.back();
+    total += ColumnStride(segment::PhysicalOf(*column->type), row_count);
   }
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> all, arrow::AllocateBuffer(total));
   std::vector<std::shared_ptr<arrow::Buffer>> slices;
+  slices.reserve(columns.size());
   int64_t at = 0;
-  for (size_t c = 0; c < columns.size(); ++c) {
-    slices.push_back(widths[c] < 0 ? nullptr
-                                   : arrow::SliceMutableBuffer(all, at, row_count * widths[c]));
-    at += strides[c];
+  for (const ColumnSchema* column : columns) {
+    const segment::Physical physical = segment::PhysicalOf(*column->type);
+    slices.push_back(physical.is_variable
+                         ? nullptr
+                         : arrow::SliceMutableBuffer(all, at, row_count * int64_t{physical.width}));
+    at += ColumnStride(physical, row_count);
   }
   return slices;
 }
