@@ -108,6 +108,37 @@ void CopyTwoColumns(const Slot* slots, const RowSelection& rows, int64_t begin, 
   for (size_t k = 0; k < 2; ++k) CopyColumn<4>(slots[k], rows, i, end);
 }
 
+// Bytes of a body; empty: begin == end.
+struct SlotRange {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+
+// From the first slot to the last where they are wanted nearly all and fill several lines: rows
+// that have left the first cache since they were found, and come back in a row.
+SlotRange DenseRange(const std::vector<Slot>& slots) {
+  constexpr uint32_t kLineBytes = 64;
+  if (slots.empty()) return {};
+  SlotRange range{UINT32_MAX, 0};
+  uint32_t wanted_bytes = 0;
+  for (const Slot& slot : slots) {
+    range.begin = std::min(range.begin, slot.offset);
+    range.end = std::max(range.end, slot.offset + slot.width);
+    wanted_bytes += slot.width;
+  }
+  const uint32_t bytes = range.end - range.begin;
+  return bytes > kLineBytes && wanted_bytes * 2 > bytes ? range : SlotRange{};
+}
+
+void PrefetchRows(const RowSelection& rows, int64_t begin, int64_t end, SlotRange range) {
+  constexpr uint32_t kLineBytes = 64;
+  for (int64_t i = begin; i < end; ++i) {
+    for (uint32_t at = range.begin; at < range.end; at += kLineBytes) {
+      __builtin_prefetch(rows.bodies[i] + at, 0, 3);
+    }
+  }
+}
+
 bool AnyNull(const RowLayout& layout, const RowSelection& rows) {
   uint32_t bits = 0;
   for (int64_t i = 0; i < rows.count; ++i) {
@@ -138,8 +169,10 @@ void GatherPackedColumns(const RowLayout& layout, std::span<const uint32_t> colu
     if (column->null_bit != 0) nullable.emplace_back(column, &outputs[i]);
   }
   const int64_t chunk_rows = ChunkRows(layout);
+  const SlotRange dense = DenseRange(slots);
   for (int64_t begin = 0; begin < rows.count; begin += chunk_rows) {
     const int64_t end = std::min(begin + chunk_rows, rows.count);
+    PrefetchRows(rows, end, std::min(end + chunk_rows, rows.count), dense);
     for (size_t i = 0; i < slots.size();) {
       if (rows.positions == nullptr && AreNeighbours(slots, i, 4)) {
         CopyFourColumns(&slots[i], rows, begin, end);
