@@ -27,20 +27,21 @@ class RowArena {
     if (chunks_.empty()) return;
     if (chunks_.front().bytes > kChunkBytes) chunks_.clear();
     if (chunks_.size() > 1) chunks_.resize(1);
-    next_ = chunks_.empty() ? nullptr : chunks_.front().start.get();
+    next_ = chunks_.empty() ? nullptr : chunks_.front().start.get() + kFrontBytes;
     left_ = chunks_.empty() ? 0 : chunks_.front().bytes;
   }
 
  private:
   static constexpr size_t kChunkBytes = size_t{256} << 10;
+  static constexpr size_t kFrontBytes = 64;  // some are read in front of a text: kTextPieceBytes
   struct Chunk {
     std::unique_ptr<uint8_t[]> start;
     size_t bytes;
   };
   void AddChunk(size_t bytes) {
     const size_t size = std::max(bytes, kChunkBytes);
-    chunks_.push_back({std::make_unique_for_overwrite<uint8_t[]>(size), size});
-    next_ = chunks_.back().start.get();
+    chunks_.push_back({std::make_unique_for_overwrite<uint8_t[]>(kFrontBytes + size), size});
+    next_ = chunks_.back().start.get() + kFrontBytes;
     left_ = size;
   }
 
