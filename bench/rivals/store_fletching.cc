@@ -179,8 +179,11 @@ class EngineReader final : public Reader {
 
 class EngineStore final : public Store {
  public:
-  explicit EngineStore(const OpenOptions& options)
-      : workload_(options.workload), engine_(Must(Engine::Open({.data_dir = options.load_dir}))) {}
+  EngineStore(const OpenOptions& options, int64_t memory_budget_bytes)
+      : workload_(options.workload),
+        engine_(Must(Engine::Open({.data_dir = options.load_dir,
+                                   .mode = OpenMode::kReadOnly,
+                                   .memory_budget_bytes = memory_budget_bytes}))) {}
   std::unique_ptr<Reader> NewReader(int64_t) override {
     return std::make_unique<EngineReader>(*engine_, workload_);
   }
@@ -195,9 +198,14 @@ class EngineStore final : public Store {
 StoreKind FletchingKind() {
   StoreKind kind{.name = "fletching", .settings = {}, .load = Load, .open = nullptr};
   kind.settings = {
-      {.name = "default", .reason = "Engine::Read, default options", .load = "default"}};
-  kind.open = [](const Setting&, const OpenOptions& options) -> std::unique_ptr<Store> {
-    return std::make_unique<EngineStore>(options);
+      {.name = "default", .reason = "Engine::Read, default options", .load = "default"},
+      {.name = "memory_budget",
+       .reason = "a memory budget of --cache-bytes: for data beyond memory",
+       .load = "default",
+       .only_by_name = true}};
+  kind.open = [](const Setting& setting, const OpenOptions& options) -> std::unique_ptr<Store> {
+    return std::make_unique<EngineStore>(options,
+                                         setting.name == "memory_budget" ? options.cache_bytes : 0);
   };
   return kind;
 }
