@@ -9,6 +9,7 @@
 #include "arrow/buffer.h"
 #include "arrow/type.h"
 
+#include "segment/memory_budget.h"
 #include "segment/test_segment_repair.h"
 
 namespace fletching::segment {
@@ -58,6 +59,8 @@ void FindAll(const SegmentReader& reader, const std::vector<ByteSpan>& keys) {
   selection.keys = &batch;
   selection.hashes = hashes.data();
   selection.hash_seed = reader.footer().hash_seed;
+  RowArena arena;
+  selection.arena = &arena;
   if (!reader.Find(selection, bodies.data(), rows.data()).ok()) return;
   size_t found = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -100,5 +103,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   const auto file = std::make_shared<MemoryFile>(RepairSegment(input), "fuzz.flseg");
   const auto reader = SegmentReader::Open(file);
   if (reader.ok()) Digest(**reader, input);
+  // The same where no row has room in memory.
+  const auto cold = SegmentReader::Open(file, std::make_shared<MemoryBudget>(1, 0, nullptr, false));
+  if (cold.ok()) Digest(**cold, input);
   return 0;
 }
