@@ -213,7 +213,7 @@ std::string ShowAcknowledge(Config& config) {
 
 constexpr auto kSettings = std::to_array<Setting>({
     {"data_dir", "FOLDER", "Where tables live; made when missing", ReadDataDir, ShowDataDir},
-    {"memory_budget", "SIZE", "Memory for segments, other rows stay on the disk; all sets no limit",
+    {"memory_budget", "SIZE", "Memory for rows; others are read from the disk. all: no limit",
      ReadLimit<MemoryBytes>, ShowLimit<MemoryBytes>},
     {"http.listen", "HOST:PORT", "Address of the HTTP door; port 0 takes any free one", ReadListen,
      ShowListen},
