@@ -82,7 +82,8 @@ class Engine {
   // Lifetime: the reader pins that version; it must not outlive the engine.
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
 
-  // Takes a lock for a moment.
+  // How segments are kept under options.memory_budget_bytes; all zeros without one. Takes a lock
+  // for a moment.
   MemoryUsage GetMemoryUsage() const;
 
   // Manifest changes only: no segment is rewritten. New columns must be nullable.
