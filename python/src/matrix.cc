@@ -23,10 +23,6 @@ std::optional<MatrixType> TypeOf(nb::dlpack::dtype dtype) {
   return std::nullopt;
 }
 
-std::string ShapeText(int64_t rows, int64_t columns) {
-  return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
-}
-
 }  // namespace
 
 MatrixMemory::MatrixMemory(nb::handle out) {
@@ -61,10 +57,7 @@ MatrixMemory::MatrixMemory(nb::handle out) {
 void WriteMatrix(const arrow::RecordBatch& batch, nb::handle out, std::optional<double> fill) {
   const MatrixMemory memory(out);
   const MatrixView& view = memory.view();
-  if (view.row_count != batch.num_rows() || view.column_count != batch.num_columns()) {
-    Raise(InvalidArgument("out has shape " + ShapeText(view.row_count, view.column_count) +
-                          ", the answer " + ShapeText(batch.num_rows(), batch.num_columns())));
-  }
+  RaiseIfError(CheckShape(view, batch.num_rows(), batch.num_columns()));
   const Status status = [&] {
     GilReleased released;
     const auto target = MatrixTarget::Make(view, fill);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -227,6 +228,15 @@ Result<CellConverter> FindCellConverter(std::string_view column, const arrow::Da
 }
 
 bool IsSameType(const arrow::DataType& from, MatrixType to) { return from.id() == ArrowTypeOf(to); }
+
+Status CheckShape(const MatrixView& out, int64_t row_count, int64_t column_count) {
+  if (out.row_count == row_count && out.column_count == column_count) return Status::OK();
+  const auto text = [](int64_t rows, int64_t columns) {
+    return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+  };
+  return InvalidArgument("out has shape " + text(out.row_count, out.column_count) +
+                         ", the answer " + text(row_count, column_count));
+}
 
 Status NullWithoutFill(std::string_view column) {
   return SchemaMismatch("column '" + std::string(column) +

@@ -113,6 +113,9 @@ Status ConvertCells(const MatrixTarget& target, const CellColumn& column,
   return Status::OK();
 }
 
+// Whether a matrix has the shape of an answer. Errors: kInvalidArgument naming both.
+Status CheckShape(const MatrixView& out, int64_t row_count, int64_t column_count);
+
 // Columns of a batch as the matrix, whose shape is the batch's. Errors: kSchemaMismatch naming the
 // column.
 Status FillMatrix(const arrow::RecordBatch& batch, const MatrixTarget& target);

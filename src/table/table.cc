@@ -7,6 +7,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "base/matrix.h"
 #include "base/metrics.h"
 #include "table/merge_scan.h"
 #include "table/read.h"
@@ -75,10 +76,6 @@ class ScanReader final : public arrow::RecordBatchReader {
   MergeScan scan_;
 };
 
-std::string ShapeText(int64_t rows, int64_t columns) {
-  return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
-}
-
 }  // namespace
 
 Result<ReadResult> Table::ReadAt(const Version& version, const ReadRequest& request) const {
@@ -98,12 +95,7 @@ Result<MatrixResult> Table::ReadMatrix(const MatrixRequest& request) const {
   ARROW_ASSIGN_OR_RAISE(const auto columns, FindColumns(state, request.columns));
   ARROW_ASSIGN_OR_RAISE(const segment::KeyBatch keys,
                         PrepareKeys(state, *context_.caster, request.keys));
-  const auto column_count = static_cast<int64_t>(columns.size());
-  if (request.out.row_count != keys.count || request.out.column_count != column_count) {
-    return InvalidArgument("out has shape " +
-                           ShapeText(request.out.row_count, request.out.column_count) +
-                           ", the answer " + ShapeText(keys.count, column_count));
-  }
+  ARROW_RETURN_NOT_OK(CheckShape(request.out, keys.count, static_cast<int64_t>(columns.size())));
   auto result = ReadMatrixOf(*version, keys, columns, request, state.ttl_us == 0 ? 0 : Now());
   if (result.ok()) CountKeys(result->found_count, keys.count);
   return result;
