@@ -349,7 +349,8 @@ Status FolderSync::FetchOneUsed(std::vector<Candidate>* by_use, const store::Cal
     }
     const int64_t limit = limit_bytes_ - static_cast<int64_t>(wanted->segment->size_bytes);
     if (cache_bytes_ - can_go > limit) return Status::OK();
-    ARROW_RETURN_NOT_OK(DropUntil(limit, cold, false));
+    // What is dropped gives its space once nobody opens it any more: the next time, there is room.
+    if (cache_bytes_ > limit) return DropUntil(limit, cold, false);
   }
   const std::string folder = TableFolder(data_dir_, wanted->table_id);
   TableFiles* const files = &tables_[wanted->table_id];
