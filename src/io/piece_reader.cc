@@ -15,8 +15,9 @@ namespace {
 
 // Reads under way at once: fio's rate grows up to here on the disks we have seen.
 constexpr uint32_t kDepth = 256;
-// Of each read under way; longer ranges get a buffer of their own.
-constexpr uint64_t kSlotBytes = 16 * 1024;
+// Of each read under way: a row that lies across two blocks. Longer ranges get a buffer of their
+// own.
+constexpr uint64_t kSlotBytes = PieceReader::kRingBytes / kDepth;
 
 using Buffer = std::unique_ptr<uint8_t, decltype(&std::free)>;
 
@@ -164,7 +165,8 @@ Status PieceReader::Ring::Read(const MappedFile& file, std::span<const FileRange
   return status;
 }
 
-PieceReader::PieceReader(bool allow_uring) : has_uring_(false) {
+PieceReader::PieceReader(int ring_count_max, bool allow_uring)
+    : ring_count_max_(ring_count_max), has_uring_(false) {
   if (!allow_uring) return;
   auto ring = Ring::Make();
   has_uring_ = ring != nullptr;
@@ -175,7 +177,9 @@ PieceReader::~PieceReader() = default;
 
 std::unique_ptr<PieceReader::Ring> PieceReader::TakeRing() {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    given_back_.wait(lock, [this] { return taken_count_ < ring_count_max_; });
+    ++taken_count_;
     if (!idle_.empty()) {
       auto ring = std::move(idle_.back());
       idle_.pop_back();
@@ -183,6 +187,17 @@ std::unique_ptr<PieceReader::Ring> PieceReader::TakeRing() {
     }
   }
   return Ring::Make();
+}
+
+void PieceReader::GiveBack(std::unique_ptr<Ring> ring) {
+  {
+    const std::lock_guard lock(mutex_);
+    --taken_count_;
+    if (ring != nullptr && ring->is_idle()) idle_.push_back(std::move(ring));
+  }
+  given_back_.notify_one();
+  // The kernel may still be writing into its buffers, and says so no more.
+  (void)ring.release();
 }
 
 Status PieceReader::ReadMapped(const MappedFile& file, std::span<const FileRange> ranges,
@@ -199,16 +214,11 @@ Status PieceReader::ReadMapped(const MappedFile& file, std::span<const FileRange
 Status PieceReader::Read(const MappedFile& file, std::span<const FileRange> ranges,
                          const Done& done) {
   if (ranges.empty()) return Status::OK();
-  auto ring = has_uring_ && file.direct_descriptor() >= 0 ? TakeRing() : nullptr;
-  if (ring == nullptr) return ReadMapped(file, ranges, done);
-  const Status status = ring->Read(file, ranges, done);
-  if (ring->is_idle()) {
-    const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(ring));
-  } else {
-    // The kernel may still be writing into its buffers, and says so no more.
-    (void)ring.release();
-  }
+  if (!has_uring_ || file.direct_descriptor() < 0) return ReadMapped(file, ranges, done);
+  auto ring = TakeRing();
+  const Status status =
+      ring != nullptr ? ring->Read(file, ranges, done) : ReadMapped(file, ranges, done);
+  GiveBack(std::move(ring));
   return status;
 }
 

@@ -6,6 +6,7 @@
 // mapping. docs/decisions/0011-memory-budget.md compares both.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,12 +20,14 @@
 
 namespace fletching::io {
 
-// Threads: any; each that reads has a ring of its own meanwhile, which is kept for the next.
-// Memory: a ring's buffers, 4 MiB once all were used.
+// Threads: any; each that reads has a ring of its own meanwhile, which is kept for the next. Where
+// all are taken it waits: a few rings are all that a disk can do.
 class PieceReader {
  public:
-  // allow_uring: false for tests and comparisons.
-  explicit PieceReader(bool allow_uring = true);
+  static constexpr int64_t kRingBytes = int64_t{2} << 20;  // of a ring's buffers
+
+  // ring_count_max: at least 1. allow_uring: false for tests and comparisons.
+  explicit PieceReader(int ring_count_max = 4, bool allow_uring = true);
   ~PieceReader();
 
   // Called for ranges[i] in any order on the thread that reads; `bytes` lives as long as the call.
@@ -40,9 +43,13 @@ class PieceReader {
   static Status ReadMapped(const MappedFile& file, std::span<const FileRange> ranges,
                            const Done& done);
   std::unique_ptr<Ring> TakeRing();
+  void GiveBack(std::unique_ptr<Ring> ring);
 
+  const int ring_count_max_;
   std::mutex mutex_;
+  std::condition_variable given_back_;
   std::vector<std::unique_ptr<Ring>> idle_;
+  int taken_count_ = 0;
   bool has_uring_;
 };
 

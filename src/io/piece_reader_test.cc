@@ -54,7 +54,7 @@ class PieceReaderTest : public testing::TestWithParam<bool> {
   const std::string path_ = folder_.path() + "/pieces";
   std::vector<uint8_t> content_;
   std::shared_ptr<MappedFile> file_;
-  PieceReader reader_{GetParam()};
+  PieceReader reader_{2, GetParam()};
 };
 
 TEST_P(PieceReaderTest, ReadsWhatStandsThere) {

@@ -12,7 +12,7 @@ using format::kBucketSlots;
 // Keys per home bucket. 6 of 10 slots: one bucket in 25 overflows, an index costs 10.7 bytes a
 // key, and a missing key looks at 1.04 cache lines (docs/decisions/0003-key-index.md).
 constexpr uint64_t kKeysPerBucket = 6;
-constexpr size_t kChunkEntriesMax = 512;
+constexpr uint32_t kChunkEntriesMax = 512;
 
 }  // namespace
 
@@ -72,17 +72,28 @@ class IndexBuilder::Window {
   std::vector<std::array<uint64_t, kBucketSlots>> hashes_;
 };
 
+IndexBuilder::Chunk IndexBuilder::MakeChunk(uint32_t capacity) {
+  Chunk chunk;
+  chunk.capacity = capacity;
+  if (scratch_ != nullptr && capacity == kChunkEntriesMax) {
+    chunk.entries = reinterpret_cast<Entry*>(scratch_->Allocate(capacity * sizeof(Entry)));
+  }
+  if (chunk.entries == nullptr) {
+    chunk.own = std::make_unique_for_overwrite<Entry[]>(capacity);
+    chunk.entries = chunk.own.get();
+  }
+  return chunk;
+}
+
 void IndexBuilder::Add(uint64_t hash, uint32_t row) {
   Partition& partition = partitions_[hash >> (64 - kPartitionBits)];
-  if (partition.chunks.empty() ||
-      partition.chunks.back().size() == partition.chunks.back().capacity()) {
-    const size_t entries = partition.chunks.empty()
-                               ? 4
-                               : std::min(kChunkEntriesMax, 4 * partition.chunks.back().size());
-    partition.chunks.emplace_back().reserve(entries);
+  if (partition.empty() || partition.back().count == partition.back().capacity) {
+    partition.push_back(MakeChunk(
+        partition.empty() ? 4 : std::min(kChunkEntriesMax, 4 * partition.back().capacity)));
   }
-  partition.chunks.back().push_back(
-      {static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32), row});
+  Chunk& chunk = partition.back();
+  chunk.entries[chunk.count++] = {static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32),
+                                  row};
   ++count_;
 }
 
@@ -92,12 +103,12 @@ Result<IndexBuilder::Shape> IndexBuilder::Finish(const Resolver& resolve, const 
       std::max<uint64_t>(1, (static_cast<uint64_t>(count_) + kKeysPerBucket - 1) / kKeysPerBucket);
   Window window(shape.home_bucket_count, resolve, &shape.dead_rows);
   for (size_t p = 0; p < partitions_.size(); ++p) {
-    for (std::vector<Entry>& chunk : partitions_[p].chunks) {
-      for (const Entry& entry : chunk) {
+    for (Chunk& chunk : partitions_[p]) {
+      for (const Entry& entry : std::span(chunk.entries, chunk.count)) {
         const uint64_t hash = (static_cast<uint64_t>(entry.hash_high) << 32) | entry.hash_low;
         ARROW_RETURN_NOT_OK(window.Insert(hash, entry.row));
       }
-      std::vector<Entry>().swap(chunk);
+      chunk = Chunk{};
     }
     if (p + 1 < partitions_.size()) {
       const uint64_t next_hash = static_cast<uint64_t>(p + 1) << (64 - kPartitionBits);

@@ -2,17 +2,20 @@
 //
 // Pairs are kept by the high bits of their hash (12 bytes each) and turned into buckets range by
 // range, so building never misses the cache and needs no second copy of the index in memory.
+// With scratch memory all but the first few hundred of each range may leave memory meanwhile.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "fletching/status.h"
 
 #include "format/segment_layout.h"
+#include "io/scratch_memory.h"
 
 namespace fletching::segment {
 
@@ -22,6 +25,10 @@ class IndexBuilder {
   enum class Collision : uint8_t { kDifferentKeys, kNewerWins, kOlderWins };
   using Resolver = std::function<Result<Collision>(uint32_t older_row, uint32_t newer_row)>;
   using Sink = std::function<Status(std::span<const format::IndexBucket>)>;
+
+  // scratch: null for private memory, which is also what a full disk leads to.
+  explicit IndexBuilder(std::unique_ptr<io::ScratchMemory> scratch = nullptr)
+      : scratch_(std::move(scratch)) {}
 
   void Add(uint64_t hash, uint32_t row);
   int64_t size() const { return count_; }
@@ -42,10 +49,17 @@ class IndexBuilder {
     uint32_t row;
   };
   // Grows by chunks: a doubling vector would need twice the memory at its worst moment.
-  struct Partition {
-    std::vector<std::vector<Entry>> chunks;
+  struct Chunk {
+    std::unique_ptr<Entry[]> own;  // null in scratch memory
+    Entry* entries = nullptr;
+    uint32_t count = 0;
+    uint32_t capacity = 0;
   };
+  using Partition = std::vector<Chunk>;
   class Window;
+  Chunk MakeChunk(uint32_t capacity);
+
+  std::unique_ptr<io::ScratchMemory> scratch_;
 
   std::vector<Partition> partitions_{size_t{1} << kPartitionBits};
   int64_t count_ = 0;

@@ -2,10 +2,14 @@
 #include "segment/index_builder.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <random>
+#include <utility>
 
 #include <gtest/gtest.h>
+
+#include "io/test_folder.h"
 
 namespace fletching::segment {
 namespace {
@@ -69,6 +73,26 @@ TEST(IndexBuilder, PutsEveryRowWhereItsHashLeads) {
 }
 
 // All hashes in one home bucket, the last: its overflow runs into spare ones behind.
+TEST(IndexBuilder, IsTheSameFromScratchMemory) {
+  const io::TestFolder folder;
+  auto scratch = io::ScratchMemory::Make(folder.path());
+  if (scratch == nullptr) GTEST_SKIP() << "no O_TMPFILE here";
+  IndexBuilder in_memory;
+  IndexBuilder in_scratch(std::move(scratch));
+  std::mt19937_64 random(3);
+  for (uint32_t row = 0; row < 1'000'000; ++row) {
+    const uint64_t hash = random();
+    in_memory.Add(hash, row);
+    in_scratch.Add(hash, row);
+  }
+  const Built one = Build(&in_memory, Different);
+  const Built other = Build(&in_scratch, Different);
+  ASSERT_EQ(one.buckets.size(), other.buckets.size());
+  EXPECT_EQ(std::memcmp(one.buckets.data(), other.buckets.data(),
+                        one.buckets.size() * sizeof(IndexBucket)),
+            0);
+}
+
 TEST(IndexBuilder, HandsOnWhatABucketCannotHold) {
   for (const uint64_t high : {uint64_t{0}, uint64_t{0x7f} << 56, ~uint64_t{0} << 16}) {
     IndexBuilder builder;

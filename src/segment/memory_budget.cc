@@ -11,13 +11,20 @@ namespace {
 
 // A cache of another size begins empty, so its size moves in steps of this part of the budget.
 constexpr int64_t kStepsPerBudget = 16;
+// Buffers of reads under way take at most this part of the budget, or one ring.
+constexpr int64_t kBudgetPerRings = 16;
+
+int RingCountMax(int64_t budget_bytes) {
+  return static_cast<int>(
+      std::clamp<int64_t>(budget_bytes / kBudgetPerRings / io::PieceReader::kRingBytes, 1, 8));
+}
 
 }  // namespace
 
 MemoryBudget::MemoryBudget(int64_t budget_bytes, int64_t write_bytes, Metrics* metrics,
                            bool allow_uring)
-    : write_bytes_(write_bytes),
-      pieces_(allow_uring),
+    : kept_bytes_(write_bytes + budget_bytes / kBudgetPerRings),
+      pieces_(RingCountMax(budget_bytes), allow_uring),
       cached_rows_(metrics == nullptr ? nullptr : metrics->Get(metric::kBudgetRows, {"memory"})),
       read_rows_(metrics == nullptr ? nullptr : metrics->Get(metric::kBudgetRows, {"disk"})),
       row_cache_(std::make_shared<RowCache>(0)) {
@@ -68,7 +75,7 @@ void MemoryBudget::Balance() {
     now.index_bytes += static_cast<int64_t>(segment->file_bytes()) - row_bytes_of(segment);
     all_row_bytes += row_bytes_of(segment);
   }
-  const int64_t room = std::max<int64_t>(now.budget_bytes - write_bytes_ - now.index_bytes, 0);
+  const int64_t room = std::max<int64_t>(now.budget_bytes - kept_bytes_ - now.index_bytes, 0);
   const int64_t mapped_max = all_row_bytes <= room ? room : room / 2;
   for (const SegmentReader* segment : segments_) {
     const bool is_cold = now.mapped_row_bytes + row_bytes_of(segment) > mapped_max;

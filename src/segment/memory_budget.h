@@ -50,7 +50,7 @@ class MemoryBudget {
  private:
   void Balance();
 
-  const int64_t write_bytes_;
+  const int64_t kept_bytes_;  // of the budget, for other things than segments
   io::PieceReader pieces_;
   const std::shared_ptr<Counter> cached_rows_;
   const std::shared_ptr<Counter> read_rows_;

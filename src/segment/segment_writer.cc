@@ -1,6 +1,7 @@
 #include "segment/segment_writer.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "base/check.h"
@@ -55,7 +56,12 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(io::FileSystem* fil
                                                              const std::string& path,
                                                              SegmentSpec spec) {
   ARROW_ASSIGN_OR_RAISE(auto file, file_system->Create(path));
-  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(file), std::move(spec)));
+  std::unique_ptr<io::ScratchMemory> scratch;
+  if (spec.index_in_scratch) {
+    scratch = io::ScratchMemory::Make(std::filesystem::path(path).parent_path());
+  }
+  std::unique_ptr<SegmentWriter> writer(
+      new SegmentWriter(std::move(file), std::move(spec), std::move(scratch)));
   const format::SegmentHeader header{format::kSegmentMagic, format::kSegmentVersion,
                                      format::kBlockBytes};
   ARROW_RETURN_NOT_OK(writer->out_.Append(BytesOfStruct(header)));
@@ -64,8 +70,12 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(io::FileSystem* fil
   return writer;
 }
 
-SegmentWriter::SegmentWriter(std::unique_ptr<io::AppendFile> file, SegmentSpec spec)
-    : spec_(std::move(spec)), out_(std::move(file)), data_(spec_.layout.columns.size()) {}
+SegmentWriter::SegmentWriter(std::unique_ptr<io::AppendFile> file, SegmentSpec spec,
+                             std::unique_ptr<io::ScratchMemory> scratch)
+    : spec_(std::move(spec)),
+      out_(std::move(file)),
+      index_(std::move(scratch)),
+      data_(spec_.layout.columns.size()) {}
 
 uint64_t SegmentWriter::row_bytes() const { return row_end_ - format::kBlockBytes; }
 

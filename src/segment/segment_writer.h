@@ -28,6 +28,7 @@ struct SegmentSpec {
   int32_t event_time_index = -1;
   std::vector<std::string> column_names;  // aligned with layout.columns; for people and tools
   bool durable = true;
+  bool index_in_scratch = false;  // while it is built; see IndexBuilder
 };
 
 struct SegmentSummary {
@@ -43,7 +44,7 @@ class SegmentWriter {
   // Columns of `batch` are aligned with spec.layout.columns, those not packed included.
   Status Append(const RowBatch& batch);
 
-  // Private memory held until Finish, beyond 12 bytes a row: values of sparse columns.
+  // Private memory held until Finish, beyond 12 bytes a row of the index: values of sparse columns.
   uint64_t sparse_bytes() const { return sparse_bytes_; }
   // Bytes of rows so far; a segment ends at 2^32 row addresses.
   uint64_t row_bytes() const;
@@ -60,7 +61,8 @@ class SegmentWriter {
     uint64_t value_count = 0;  // packed columns: rows that are neither null nor deleted
   };
 
-  SegmentWriter(std::unique_ptr<io::AppendFile> file, SegmentSpec spec);
+  SegmentWriter(std::unique_ptr<io::AppendFile> file, SegmentSpec spec,
+                std::unique_ptr<io::ScratchMemory> scratch);
   void CountValues(const RowBatch& batch);
   void Collect(const RowBatch& batch, int64_t first, int64_t count,
                const std::vector<uint32_t>& rows);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "server/allocators.h"
 #include "server/config.h"
 #include "server/remote_setup.h"
 #include "server/wiring.h"
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
     std::fputs(promoted->c_str(), stdout);
     return 0;
   }
+  fletching::server::PrepareAllocators(loaded->config.memory_budget_bytes);
   const Status status = fletching::server::Serve(*loaded);
   if (!status.ok()) {
     std::fprintf(stderr, "fletchingd: %s\n", status.message().c_str());

@@ -12,7 +12,6 @@
 #include "table/merge_scan.h"
 #include "table/prepare.h"
 #include "table/read.h"
-#include "table/segment_plan.h"
 
 namespace fletching::table {
 namespace {
@@ -106,9 +105,9 @@ Status AppendMerged(const TableState& state, std::span<const Source> run, bool k
 
 Result<uint64_t> WriteMerged(const TableState& state, std::span<const Source> run,
                              bool keep_tombstones, int64_t now_us, io::FileSystem* file_system,
-                             const std::string& path, bool durable) {
+                             const std::string& path, const SealOptions& options) {
   segment::SegmentSpec spec =
-      PlanSegment(state, FactsOf(state, run), AverageVaryingBytes(run), durable);
+      PlanSegment(state, FactsOf(state, run), AverageVaryingBytes(run), options);
   const segment::RowLayout layout = spec.layout;
   ARROW_ASSIGN_OR_RAISE(auto writer,
                         segment::SegmentWriter::Create(file_system, path, std::move(spec)));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "io/file.h"
+#include "table/segment_plan.h"
 #include "table/version.h"
 
 namespace fletching::table {
@@ -14,6 +15,6 @@ namespace fletching::table {
 // finished and, as after an error, the caller removes it.
 Result<uint64_t> WriteMerged(const TableState& state, std::span<const Source> run,
                              bool keep_tombstones, int64_t now_us, io::FileSystem* file_system,
-                             const std::string& path, bool durable);
+                             const std::string& path, const SealOptions& options);
 
 }  // namespace fletching::table

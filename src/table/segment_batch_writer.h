@@ -64,7 +64,7 @@ class Table::SegmentBatchWriter {
 
   Status Begin(const std::vector<PreparedBatch>& sample) {
     segment::SegmentSpec spec = PlanSegment(*state_, MeasureBatches(*state_, sample, false),
-                                            AverageRowBytes(sample), table_->context_.durable);
+                                            AverageRowBytes(sample), table_->HowToSeal());
     layout_ = spec.layout;
     const uint64_t number = table_->next_segment_.fetch_add(1);
     numbers_.push_back(number);

@@ -36,7 +36,7 @@ bool IsConstant(const std::vector<PreparedBatch>& batches, size_t column) {
 }  // namespace
 
 segment::SegmentSpec PlanSegment(const TableState& state, const std::vector<ColumnFacts>& facts,
-                                 uint64_t varying_bytes_average, bool durable) {
+                                 uint64_t varying_bytes_average, const SealOptions& options) {
   segment::SegmentSpec spec;
   std::vector<segment::ColumnPlan> plans;
   for (size_t i = 0; i < facts.size(); ++i) {
@@ -62,7 +62,8 @@ segment::SegmentSpec PlanSegment(const TableState& state, const std::vector<Colu
   spec.layout.unit_bytes = segment::ChooseUnit(varying_bytes_average + spec.layout.fixed_bytes +
                                                spec.layout.key_prefix_bytes());
   spec.hash_seed = state.hash_seed;
-  spec.durable = durable;
+  spec.durable = options.durable;
+  spec.index_in_scratch = options.index_in_scratch;
   return spec;
 }
 

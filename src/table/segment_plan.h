@@ -18,10 +18,16 @@ struct ColumnFacts {
   bool is_constant = false;  // complete: all rows have the same value
 };
 
+// How segments are written, whatever they hold.
+struct SealOptions {
+  bool durable = true;
+  bool index_in_scratch = false;  // as segment::SegmentSpec
+};
+
 // facts: aligned with state.value_columns. varying_bytes_average: see AverageRowBytes; with the
 // fixed part it decides the alignment.
 segment::SegmentSpec PlanSegment(const TableState& state, const std::vector<ColumnFacts>& facts,
-                                 uint64_t varying_bytes_average, bool durable);
+                                 uint64_t varying_bytes_average, const SealOptions& options);
 
 // Facts of batches that are in memory. is_complete: no further rows will come.
 std::vector<ColumnFacts> MeasureBatches(const TableState& state,

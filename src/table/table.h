@@ -32,6 +32,7 @@
 #include "segment/segment_writer.h"
 #include "table/log.h"
 #include "table/prepare.h"
+#include "table/segment_plan.h"
 #include "table/version.h"
 
 namespace fletching {
@@ -189,6 +190,7 @@ class Table {
   void RemoveSegments(const std::vector<uint64_t>& numbers) const;
 
   std::string SegmentPath(uint64_t number) const;
+  SealOptions HowToSeal() const { return {context_.durable, context_.memory_budget != nullptr}; }
   int64_t Now() const { return context_.clock->NowMicros(); }
 
   const TableContext context_;

@@ -31,8 +31,8 @@ Result<std::vector<Source>> Table::MergeRun(const std::vector<Source>& run, bool
   const auto state = PinVersion()->state;
   const uint64_t number = next_segment_.fetch_add(1);
   const std::string path = SegmentPath(number);
-  const auto written = WriteMerged(*state, run, keep_tombstones, Now(), context_.file_system, path,
-                                   context_.durable);
+  const auto written =
+      WriteMerged(*state, run, keep_tombstones, Now(), context_.file_system, path, HowToSeal());
   if (!written.ok() || *written == 0) {
     RemoveFile(path);
     ARROW_RETURN_NOT_OK(written.status());

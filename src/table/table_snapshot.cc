@@ -105,7 +105,7 @@ class SnapshotWriter {
     ARROW_ASSIGN_OR_RAISE(
         const uint64_t row_count,
         WriteMerged(*version_.state, std::span<const Source>(&bounded, 1), true,
-                    context_.clock->NowMicros(), context_.file_system, path, true));
+                    context_.clock->NowMicros(), context_.file_system, path, {.durable = true}));
     if (row_count == 0) return disk().Remove(path);
     ARROW_ASSIGN_OR_RAISE(const auto file, disk().Map(path));
     const uint64_t file_bytes = file->bytes().size();

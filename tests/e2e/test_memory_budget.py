@@ -1,11 +1,13 @@
 """Tables larger than the memory they may use: the same answers, no more memory than said."""
 
 import contextlib
+import functools
 import os
 import random
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -104,23 +106,26 @@ def test_four_times_as_much_data_as_memory(tmp_path):
         failures: list[BaseException] = []
         until = time.monotonic() + 8
 
-        def read(seed: int) -> None:
-            draw = random.Random(seed)
+        def keep(step: Callable[[], None]) -> None:
             try:
-                while time.monotonic() < until:
-                    check(server, [draw.randrange(count * 11 // 10) for _ in range(500)], count)
+                while time.monotonic() < until and not failures:
+                    step()
             except BaseException as failure:
                 failures.append(failure)
 
-        threads = [threading.Thread(target=read, args=(seed,)) for seed in range(3)]
+        def read(draw: random.Random) -> None:
+            check(server, [draw.randrange(count * 11 // 10) for _ in range(500)], count)
+
+        def write() -> None:  # what stands there already
+            assert server.write("t", rows(random.randrange(count - 2000), 2000)).status == 200
+
+        steps = [write, *(functools.partial(read, random.Random(seed)) for seed in range(3))]
+        threads = [threading.Thread(target=keep, args=(step,)) for step in steps]
         for thread in threads:
             thread.start()
-        while time.monotonic() < until and not failures:
-            first = random.randrange(count - 2000)
-            assert server.write("t", rows(first, 2000)).status == 200  # what stands there already
         for thread in threads:
             thread.join()
+        assert kills(cgroup) == 0, (cgroup / "memory.stat").read_text()
         assert not failures, failures[0]
         assert server.process.poll() is None
-        assert kills(cgroup) == 0
         server.stop()
