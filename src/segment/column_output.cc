@@ -124,12 +124,13 @@ void ColumnOutput::FillConstant(const LayoutColumn& column, ByteSpan value,
 
 Result<std::shared_ptr<arrow::Array>> ColumnOutput::Finish(
     const std::shared_ptr<arrow::Buffer>& found, int64_t found_count) {
-  ARROW_ASSIGN_OR_RAISE(auto data, FinishData(found, found_count));
+  auto data = std::make_shared<arrow::ArrayData>();
+  ARROW_RETURN_NOT_OK(FinishData(found, found_count, data.get()));
   return arrow::MakeArray(std::move(data));
 }
 
-Result<std::shared_ptr<arrow::ArrayData>> ColumnOutput::FinishData(
-    const std::shared_ptr<arrow::Buffer>& found, int64_t found_count) {
+Status ColumnOutput::FinishData(const std::shared_ptr<arrow::Buffer>& found, int64_t found_count,
+                                arrow::ArrayData* data) {
   int64_t null_count = row_count_ - found_count;
   if (validity_ != nullptr) {
     if (found != nullptr) {
@@ -141,10 +142,11 @@ Result<std::shared_ptr<arrow::ArrayData>> ColumnOutput::FinishData(
     validity_ = found;
   }
   if (physical_.is_variable) {
-    return MakeVariableData(type_, spans_, std::move(validity_), null_count, true);
+    return FillVariableData(std::move(type_), spans_, std::move(validity_), null_count, true, data);
   }
-  return MakeFixedData(std::move(type_), row_count_, std::move(values_), std::move(validity_),
-                       null_count);
+  FillFixedData(std::move(type_), row_count_, std::move(values_), std::move(validity_), null_count,
+                data);
+  return Status::OK();
 }
 
 }  // namespace fletching::segment

@@ -40,9 +40,9 @@ class ColumnOutput {
   void SetAllNull(const RowSelection& rows);
   void SetNull(int64_t row);
 
-  // Once, at the end. found: bit per row, or null when all were found.
-  Result<std::shared_ptr<arrow::ArrayData>> FinishData(const std::shared_ptr<arrow::Buffer>& found,
-                                                       int64_t found_count);
+  // Once, at the end. found: bit per row, or null when all were found. data: a new one.
+  Status FinishData(const std::shared_ptr<arrow::Buffer>& found, int64_t found_count,
+                    arrow::ArrayData* data);
   Result<std::shared_ptr<arrow::Array>> Finish(const std::shared_ptr<arrow::Buffer>& found,
                                                int64_t found_count);
 

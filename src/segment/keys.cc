@@ -146,10 +146,9 @@ Result<KeyArrays> DecodeKeys(const TableSchema& schema, const std::vector<ByteSp
   for (size_t c = 0; c < column_count; ++c) {
     const auto& type = schema.Find(schema.key[c])->type;
     const Physical physical = PhysicalOf(*type);
-    std::shared_ptr<arrow::Array> column;
+    auto data = std::make_shared<arrow::ArrayData>();
     if (physical.is_variable) {
-      ARROW_ASSIGN_OR_RAISE(auto data, MakeVariableData(type, values[c], nullptr, 0, false));
-      column = arrow::MakeArray(std::move(data));
+      ARROW_RETURN_NOT_OK(FillVariableData(type, values[c], nullptr, 0, false, data.get()));
     } else {
       ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bytes,
                             arrow::AllocateBuffer(row_count * physical.width));
@@ -158,10 +157,9 @@ Result<KeyArrays> DecodeKeys(const TableSchema& schema, const std::vector<ByteSp
         std::memcpy(at, value.data(), value.size());
         at += physical.width;
       }
-      ARROW_ASSIGN_OR_RAISE(auto data, MakeFixedData(type, row_count, bytes, nullptr, 0));
-      column = arrow::MakeArray(std::move(data));
+      FillFixedData(type, row_count, std::move(bytes), nullptr, 0, data.get());
     }
-    columns.push_back(std::move(column));
+    columns.push_back(arrow::MakeArray(std::move(data)));
   }
   return columns;
 }

@@ -200,22 +200,35 @@ struct NumberItems {
   }
 };
 
-Result<std::shared_ptr<arrow::ArrayData>> MakeNumberItems(
-    const std::shared_ptr<arrow::DataType>& type, NumberItems items) {
+// Not by an initializer list, which would count a reference more for each buffer.
+template <typename... Buffers>
+void Fill(std::shared_ptr<arrow::DataType> type, int64_t row_count, int64_t null_count,
+          arrow::ArrayData* out, Buffers... buffers) {
+  out->type = std::move(type);
+  out->length = row_count;
+  out->null_count = null_count;
+  out->buffers.reserve(sizeof...(buffers));
+  (out->buffers.push_back(std::move(buffers)), ...);
+}
+
+std::shared_ptr<arrow::ArrayData> MakeNumberItems(const std::shared_ptr<arrow::DataType>& type,
+                                                  NumberItems items) {
   auto values = arrow::Buffer::FromVector(std::move(items.values));
   auto validity =
       items.null_count == 0 ? nullptr : arrow::Buffer::FromVector(std::move(items.validity));
-  return MakeFixedData(type, items.count, std::move(values), std::move(validity), items.null_count);
+  auto data = std::make_shared<arrow::ArrayData>();
+  FillFixedData(type, items.count, std::move(values), std::move(validity), items.null_count,
+                data.get());
+  return data;
 }
 
 bool IsValidRow(const std::shared_ptr<arrow::Buffer>& validity, int64_t row) {
   return validity == nullptr || GetBit(validity->data(), row);
 }
 
-Result<std::shared_ptr<arrow::ArrayData>> MakeListData(const std::shared_ptr<arrow::DataType>& type,
-                                                       std::span<const ByteSpan> values,
-                                                       std::shared_ptr<arrow::Buffer> validity,
-                                                       int64_t null_count) {
+Status FillListData(std::shared_ptr<arrow::DataType> type, std::span<const ByteSpan> values,
+                    std::shared_ptr<arrow::Buffer> validity, int64_t null_count,
+                    arrow::ArrayData* out) {
   const auto& item_type = arrow::internal::checked_cast<const arrow::ListType&>(*type).value_type();
   const bool is_text = arrow::is_binary_like(item_type->id());
   const uint32_t width = is_text ? 0 : ItemWidth(*item_type);
@@ -246,11 +259,12 @@ Result<std::shared_ptr<arrow::ArrayData>> MakeListData(const std::shared_ptr<arr
     items = binary->data()->Copy();
     items->type = item_type;  // the builder makes binary; the bytes of utf8 are the same
   } else {
-    ARROW_ASSIGN_OR_RAISE(items, MakeNumberItems(item_type, std::move(numbers)));
+    items = MakeNumberItems(item_type, std::move(numbers));
   }
-  return arrow::ArrayData::Make(type, static_cast<int64_t>(values.size()),
-                                {std::move(validity), std::move(offsets)}, {std::move(items)},
-                                null_count);
+  Fill(std::move(type), static_cast<int64_t>(values.size()), null_count, out, std::move(validity),
+       std::move(offsets));
+  out->child_data.push_back(std::move(items));
+  return Status::OK();
 }
 
 // Texts side by side: that of row i at ends[i] .. ends[i + 1).
@@ -277,9 +291,9 @@ std::shared_ptr<arrow::Buffer> CopyTexts(std::span<const ByteSpan> values, const
   return arrow::SliceBuffer(std::move(bytes), kSlackBytes, total);
 }
 
-Result<std::shared_ptr<arrow::ArrayData>> UnpackFixedList(
-    const std::shared_ptr<arrow::DataType>& type, int64_t row_count, const arrow::Buffer& values,
-    std::shared_ptr<arrow::Buffer> validity, int64_t null_count) {
+void UnpackFixedList(std::shared_ptr<arrow::DataType> type, int64_t row_count,
+                     const arrow::Buffer& values, std::shared_ptr<arrow::Buffer> validity,
+                     int64_t null_count, arrow::ArrayData* out) {
   const auto& list_type = arrow::internal::checked_cast<const arrow::FixedSizeListType&>(*type);
   const int64_t n = list_type.list_size();
   const uint32_t item_width = ItemWidth(*list_type.value_type());
@@ -302,10 +316,11 @@ Result<std::shared_ptr<arrow::ArrayData>> UnpackFixedList(
     }
   }
   if (item_nulls == 0) item_validity = nullptr;
-  ARROW_ASSIGN_OR_RAISE(auto child, MakeFixedData(list_type.value_type(), row_count * n, items,
-                                                  item_validity, item_nulls));
-  return arrow::ArrayData::Make(type, row_count, {std::move(validity)}, {std::move(child)},
-                                null_count);
+  auto child = std::make_shared<arrow::ArrayData>();
+  FillFixedData(list_type.value_type(), row_count * n, std::move(items), std::move(item_validity),
+                item_nulls, child.get());
+  Fill(std::move(type), row_count, null_count, out, std::move(validity));
+  out->child_data.push_back(std::move(child));
 }
 
 }  // namespace
@@ -361,13 +376,12 @@ Result<PhysicalColumn> MakePhysical(const std::shared_ptr<arrow::Array>& column)
   }
 }
 
-Result<std::shared_ptr<arrow::ArrayData>> MakeFixedData(std::shared_ptr<arrow::DataType> type,
-                                                        int64_t row_count,
-                                                        std::shared_ptr<arrow::Buffer> values,
-                                                        std::shared_ptr<arrow::Buffer> validity,
-                                                        int64_t null_count) {
+void FillFixedData(std::shared_ptr<arrow::DataType> type, int64_t row_count,
+                   std::shared_ptr<arrow::Buffer> values, std::shared_ptr<arrow::Buffer> validity,
+                   int64_t null_count, arrow::ArrayData* out) {
   if (type->id() == arrow::Type::FIXED_SIZE_LIST) {
-    return UnpackFixedList(type, row_count, *values, std::move(validity), null_count);
+    return UnpackFixedList(std::move(type), row_count, *values, std::move(validity), null_count,
+                           out);
   }
   if (type->id() == arrow::Type::BOOL) {
     auto bits = AllocateOrDie((row_count + 7) / 8);
@@ -377,19 +391,14 @@ Result<std::shared_ptr<arrow::ArrayData>> MakeFixedData(std::shared_ptr<arrow::D
     }
     values = std::move(bits);
   }
-  // Not by an initializer list, which would count a reference more for each buffer.
-  std::vector<std::shared_ptr<arrow::Buffer>> buffers(2);
-  buffers[0] = std::move(validity);
-  buffers[1] = std::move(values);
-  return std::make_shared<arrow::ArrayData>(std::move(type), row_count, std::move(buffers),
-                                            null_count);
+  Fill(std::move(type), row_count, null_count, out, std::move(validity), std::move(values));
 }
 
-Result<std::shared_ptr<arrow::ArrayData>> MakeVariableData(
-    const std::shared_ptr<arrow::DataType>& type, std::span<const ByteSpan> values,
-    std::shared_ptr<arrow::Buffer> validity, int64_t null_count, bool has_room_in_front) {
+Status FillVariableData(std::shared_ptr<arrow::DataType> type, std::span<const ByteSpan> values,
+                        std::shared_ptr<arrow::Buffer> validity, int64_t null_count,
+                        bool has_room_in_front, arrow::ArrayData* out) {
   if (type->id() == arrow::Type::LIST) {
-    return MakeListData(type, values, std::move(validity), null_count);
+    return FillListData(std::move(type), values, std::move(validity), null_count, out);
   }
   const auto row_count = static_cast<int64_t>(values.size());
   auto offsets = AllocateOrDie((row_count + 1) * 4);
@@ -404,8 +413,9 @@ Result<std::shared_ptr<arrow::ArrayData>> MakeVariableData(
     ends[row + 1] = static_cast<int32_t>(total);
   }
   auto bytes = CopyTexts(values, ends, has_room_in_front);
-  return arrow::ArrayData::Make(
-      type, row_count, {std::move(validity), std::move(offsets), std::move(bytes)}, null_count);
+  Fill(std::move(type), row_count, null_count, out, std::move(validity), std::move(offsets),
+       std::move(bytes));
+  return Status::OK();
 }
 
 }  // namespace fletching::segment

@@ -53,21 +53,20 @@ struct PhysicalColumn {
 // `column` was validated and has exactly a type that CheckType admits.
 Result<PhysicalColumn> MakePhysical(const std::shared_ptr<arrow::Array>& column);
 
-// The inverse, for fixed widths. `values`: row_count * width bytes, meaningful where valid.
-// `validity` may be null = no nulls. Takes the buffers without a copy where Arrow's layout is ours.
-Result<std::shared_ptr<arrow::ArrayData>> MakeFixedData(std::shared_ptr<arrow::DataType> type,
-                                                        int64_t row_count,
-                                                        std::shared_ptr<arrow::Buffer> values,
-                                                        std::shared_ptr<arrow::Buffer> validity,
-                                                        int64_t null_count);
+// The inverse, for fixed widths, into `out`, which is new. `values`: row_count * width bytes,
+// meaningful where valid. `validity` may be null = no nulls. Takes the buffers without a copy where
+// Arrow's layout is ours.
+void FillFixedData(std::shared_ptr<arrow::DataType> type, int64_t row_count,
+                   std::shared_ptr<arrow::Buffer> values, std::shared_ptr<arrow::Buffer> validity,
+                   int64_t null_count, arrow::ArrayData* out);
 
 // The inverse, for variable lengths. Shape: one span per row; null rows have any span.
 // has_room_in_front: the kTextPieceBytes in front of the end of every span that is not empty can be
 // read, as in segments and memory tables, where something always lies in front of a row's text.
 // Errors: kCorruption when list bytes do not add up; kTooLarge above 2 GiB of one column.
-Result<std::shared_ptr<arrow::ArrayData>> MakeVariableData(
-    const std::shared_ptr<arrow::DataType>& type, std::span<const ByteSpan> values,
-    std::shared_ptr<arrow::Buffer> validity, int64_t null_count, bool has_room_in_front);
+Status FillVariableData(std::shared_ptr<arrow::DataType> type, std::span<const ByteSpan> values,
+                        std::shared_ptr<arrow::Buffer> validity, int64_t null_count,
+                        bool has_room_in_front, arrow::ArrayData* out);
 inline constexpr size_t kTextPieceBytes = 48;
 
 }  // namespace fletching::segment

@@ -67,6 +67,20 @@ class ScratchOutputs {
   }
 };
 
+// The slices of one buffer, made in one allocation: Arrow's own slices are one each.
+class SharedSlices {
+ public:
+  SharedSlices(std::shared_ptr<arrow::Buffer> all, size_t count)
+      : all_(std::move(all)), slices_(new std::optional<arrow::MutableBuffer>[count]) {}
+  arrow::Buffer* Cut(size_t slice, int64_t offset_bytes, int64_t size_bytes) {
+    return &slices_[slice].emplace(all_->mutable_data() + offset_bytes, size_bytes);
+  }
+
+ private:
+  const std::shared_ptr<arrow::Buffer> all_;
+  const std::unique_ptr<std::optional<arrow::MutableBuffer>[]> slices_;
+};
+
 // Bytes from one column of an answer to the next.
 int64_t ColumnStride(const segment::Physical& physical, int64_t row_count) {
   // Columns a whole number of pages apart would fight for the same sets of the first cache.
@@ -116,14 +130,16 @@ Result<ReadResult> ReadUnchecked(const Version& version, const KeyBatch& keys,
         return source.Gather(projection.column_ids, rows, outputs.data());
       }));
   const bool has_misses = !hits_only && !found->all_found();
-  // As data: a batch makes arrays of those columns that somebody looks at.
+  // As data: a batch makes arrays of those columns that somebody looks at. All in one allocation,
+  // which lives as long as any of them, as their values do.
+  const auto data = std::make_shared<std::vector<arrow::ArrayData>>(outputs.size());
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   columns.reserve(outputs.size());
-  for (ColumnOutput& output : outputs) {
-    ARROW_ASSIGN_OR_RAISE(auto data,
-                          output.FinishData(has_misses ? result.found : nullptr,
-                                            has_misses ? result.found_count : row_count));
-    columns.push_back(std::move(data));
+  for (size_t c = 0; c < outputs.size(); ++c) {
+    columns.emplace_back(data, &(*data)[c]);
+    ARROW_RETURN_NOT_OK(outputs[c].FinishData(has_misses ? result.found : nullptr,
+                                              has_misses ? result.found_count : row_count,
+                                              columns.back().get()));
   }
   result.batch = arrow::RecordBatch::Make(projection.schema, row_count, std::move(columns));
   return result;
@@ -184,14 +200,14 @@ Result<std::vector<std::shared_ptr<arrow::Buffer>>> AllocateColumns(
     total += ColumnStride(segment::PhysicalOf(*column->type), row_count);
   }
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> all, arrow::AllocateBuffer(total));
-  std::vector<std::shared_ptr<arrow::Buffer>> slices;
-  slices.reserve(columns.size());
+  const auto shared = std::make_shared<SharedSlices>(std::move(all), columns.size());
+  std::vector<std::shared_ptr<arrow::Buffer>> slices(columns.size());
   int64_t at = 0;
-  for (const ColumnSchema* column : columns) {
-    const segment::Physical physical = segment::PhysicalOf(*column->type);
-    slices.push_back(physical.is_variable
-                         ? nullptr
-                         : arrow::SliceMutableBuffer(all, at, row_count * int64_t{physical.width}));
+  for (size_t c = 0; c < columns.size(); ++c) {
+    const segment::Physical physical = segment::PhysicalOf(*columns[c]->type);
+    if (!physical.is_variable) {
+      slices[c] = {shared, shared->Cut(c, at, row_count * int64_t{physical.width})};
+    }
     at += ColumnStride(physical, row_count);
   }
   return slices;
