@@ -95,7 +95,7 @@ class Bench:
         writer = Server(
             self.work / "writer", "--config", str(path), "--remote", url, env=gateway.env
         )
-        while writer.get("/api/v1/table/bench").status != 200:
+        while writer.get("/readyz").status != 200:  # the first generation was read
             time.sleep(0.1)
         while Node("writer", writer, self.programs, self.work).metric("fletching_upload_lag") > 0:
             time.sleep(0.1)
