@@ -82,6 +82,9 @@ class Engine {
   // Lifetime: the reader pins that version; it must not outlive the engine.
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
 
+  // What a table holds now, for reads that are to agree. Errors: kNotFound; those of its health.
+  Result<std::shared_ptr<const PinnedTable>> Pin(std::string_view table) const;
+
   // How segments are kept under options.memory_budget_bytes; all zeros without one. Takes a lock
   // for a moment.
   MemoryUsage GetMemoryUsage() const;

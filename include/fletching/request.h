@@ -112,6 +112,20 @@ struct ScanRequest {
   int64_t limit_rows = -1;                               // -1 = all
 };
 
+// One version of one table, for whoever reads it more than once and wants the same rows each time.
+// Threads: any. Lifetime: must not outlive the engine; keeps the files of its version meanwhile.
+class PinnedTable {
+ public:
+  virtual ~PinnedTable() = default;
+  virtual const TableSchema& schema() const = 0;
+  virtual uint64_t version() const = 0;
+  virtual int64_t row_count_max() const = 0;  // as TableInfo::row_count
+  // All its live rows, as Engine::Scan; request.table is not looked at. The reader keeps the
+  // version too.
+  virtual Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
+      const ScanRequest& request) const = 0;
+};
+
 // Replaces all rows of a table at once: what was there stays whole, for RollBack, until the next.
 struct ReplaceRequest {
   std::string table = {};

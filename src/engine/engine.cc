@@ -483,6 +483,11 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Engine::Scan(const ScanRequest
   return table->Scan(request);
 }
 
+Result<std::shared_ptr<const PinnedTable>> Engine::Pin(std::string_view name) const {
+  ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));
+  return table->Pin();
+}
+
 Status Engine::AddColumn(std::string_view name, const ColumnSchema& column) {
   ARROW_RETURN_NOT_OK(impl_->EnsureWriter());
   ARROW_ASSIGN_OR_RAISE(const auto table, impl_->Find(name));

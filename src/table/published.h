@@ -69,6 +69,11 @@ class Pinned {
   ~Pinned() {
     if (object_ != nullptr) object_->Unref();
   }
+  // Another pin of the same object.
+  Pinned Again() const {
+    if (object_ != nullptr) object_->Ref();
+    return Pinned(object_);
+  }
   const T* operator->() const { return object_; }
   const T& operator*() const { return *object_; }
   explicit operator bool() const { return object_ != nullptr; }

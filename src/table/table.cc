@@ -76,6 +76,56 @@ class ScanReader final : public arrow::RecordBatchReader {
   MergeScan scan_;
 };
 
+Result<std::shared_ptr<arrow::RecordBatchReader>> ScanVersion(Pinned<Version> version,
+                                                              const ScanRequest& request,
+                                                              int64_t now_us) {
+  const TableSchema& schema = version->state->schema;
+  std::vector<std::string> names;
+  if (request.columns.has_value()) {
+    names = *request.columns;
+  } else {
+    names = schema.key;
+    for (const ColumnSchema& column : version->state->value_columns) names.push_back(column.name);
+  }
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  for (const std::string& name : names) {
+    const ColumnSchema* column = schema.Find(name);
+    if (column == nullptr) {
+      return InvalidArgument("column '" + name + "' does not exist in this table");
+    }
+    fields.push_back(arrow::field(name, column->type, !schema.IsKey(name)));
+  }
+  return std::make_shared<ScanReader>(std::move(version), arrow::schema(std::move(fields)),
+                                      std::move(names), request.limit_rows, now_us);
+}
+
+int64_t RowCountMax(const Version& version) {
+  int64_t count = 0;
+  for (const Source& source : version.sources) {
+    count += source.segment == nullptr ? static_cast<int64_t>(source.memtable->key_count())
+                                       : static_cast<int64_t>(source.segment->live_row_count());
+  }
+  return count;
+}
+
+class PinnedVersion final : public PinnedTable {
+ public:
+  // now_us: rows that expired before it are gone, whenever they are read.
+  PinnedVersion(Pinned<Version> version, int64_t now_us)
+      : version_(std::move(version)), now_us_(now_us) {}
+  const TableSchema& schema() const override { return version_->state->schema; }
+  uint64_t version() const override { return version_->commit; }
+  int64_t row_count_max() const override { return RowCountMax(*version_); }
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
+      const ScanRequest& request) const override {
+    return ScanVersion(version_.Again(), request, now_us_);
+  }
+
+ private:
+  const Pinned<Version> version_;
+  const int64_t now_us_;
+};
+
 }  // namespace
 
 Result<ReadResult> Table::ReadAt(const Version& version, const ReadRequest& request) const {
@@ -107,25 +157,11 @@ void Table::CountKeys(int64_t found_count, int64_t key_count) const {
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> Table::Scan(const ScanRequest& request) const {
-  Pinned<Version> version = PinVersion();
-  const TableSchema& schema = version->state->schema;
-  std::vector<std::string> names;
-  if (request.columns.has_value()) {
-    names = *request.columns;
-  } else {
-    names = schema.key;
-    for (const ColumnSchema& column : version->state->value_columns) names.push_back(column.name);
-  }
-  std::vector<std::shared_ptr<arrow::Field>> fields;
-  for (const std::string& name : names) {
-    const ColumnSchema* column = schema.Find(name);
-    if (column == nullptr) {
-      return InvalidArgument("column '" + name + "' does not exist in this table");
-    }
-    fields.push_back(arrow::field(name, column->type, !schema.IsKey(name)));
-  }
-  return std::make_shared<ScanReader>(std::move(version), arrow::schema(std::move(fields)),
-                                      std::move(names), request.limit_rows, Now());
+  return ScanVersion(PinVersion(), request, Now());
+}
+
+Result<std::shared_ptr<const PinnedTable>> Table::Pin() const {
+  return std::make_shared<PinnedVersion>(PinVersion(), Now());
 }
 
 TableInfo Table::Info() const {
@@ -135,13 +171,12 @@ TableInfo Table::Info() const {
   info.schema = version->state->schema;
   info.version = version->commit;
   info.generation = version->state->generation;
+  info.row_count = RowCountMax(*version);
   for (const Source& source : version->sources) {
     if (source.segment == nullptr) {
-      info.row_count += static_cast<int64_t>(source.memtable->key_count());
       info.memory_bytes += static_cast<int64_t>(source.memtable->used_bytes());
       continue;
     }
-    info.row_count += static_cast<int64_t>(source.segment->live_row_count());
     info.disk_bytes += static_cast<int64_t>(source.segment->file_bytes());
     ++info.segment_count;
   }

@@ -82,6 +82,7 @@ class Table {
   Result<ReadResult> ReadAt(const Version& version, const ReadRequest& request) const;
   Result<MatrixResult> ReadMatrix(const MatrixRequest& request) const;
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(const ScanRequest& request) const;
+  Result<std::shared_ptr<const PinnedTable>> Pin() const;
   Result<WriteResult> Write(const WriteRequest& request, arrow::RecordBatchReader* source);
   Result<WriteResult> Delete(const DeleteRequest& request);
   Result<WriteResult> Replace(const ReplaceRequest& request, arrow::RecordBatchReader* source);
