@@ -28,19 +28,21 @@ ROOMS = {
     "format": {"base"},
     "segment": {"format", "io", "base"},
     "ingest": {"io", "base"},
+    "duck": {"base"},
     "table": {"segment", "format", "io", "base"},
     "engine": {"table", "segment", "ingest", "format", "io", "base"},
     # ---- the public face ----
     "pull": {"face", "ingest", "base"},
     "remote": {"face", "store", "format", "io", "base"},
+    "sql": {"face", "duck", "base"},
     "access": {"store", "base"},
     "tls": {"base"},
     "api": {"face", "ingest", "base"},
-    "api/http": {"face", "access", "tls", "api", "base"},
+    "api/http": {"face", "sql", "duck", "access", "tls", "api", "base"},
     "api/flight": {"face", "access", "api", "ingest", "base"},
     "client": {"api", "ingest", "tls", "base"},
     "server": {"*"},
-    "python/src": {"face", "client", "api", "tls", "base"},
+    "python/src": {"face", "sql", "duck", "client", "api", "tls", "base"},
 }
 VOCABULARY = {"fwd.h", "status.h", "schema.h", "options.h", "request.h"}
 DOORS = {"engine.h": "engine", "shelf.h": "shelf"}  # door -> the room that stands behind it
@@ -75,7 +77,11 @@ ADDRESSES = [
     Address(r"openssl/", ("src/tls/*.cc", "src/store/digest.cc"), 3),
     Address(r"curl/", ("src/store/curl_library.h",), 1),
     Address(r"pugixml", ("src/store/s3_answer.cc",), 1),
-    Address(r"boost/json", ("src/api/*.cc", "src/api/http/*.cc", "src/ingest/json_source.cc"), 4),
+    Address(
+        r"boost/json",
+        ("src/api/*.cc", "src/ingest/json_source.cc", "src/sql/statement_check.cc"),
+        3,
+    ),
     Address(r"boost/url", ("src/api/*.cc", "src/api/http/*.cc"), 2),
     Address(r"arrow/flight/", ("src/api/flight/*.cc",), 4),
     Address(r"parquet/", ("src/ingest/*.cc",), 4),
@@ -83,7 +89,7 @@ ADDRESSES = [
         r"arrow/ipc/", ("src/ingest/*.cc", "src/api/*.cc", "src/client/*.cc", "src/table/*.cc"), 5
     ),
     Address(r"arrow/filesystem/s3", ("src/store/*.cc", "src/pull/source.cc"), 2),
-    Address(r"arrow/c/(bridge|helpers)", ("python/src/*.cc", "src/sql/*.cc"), 3),
+    Address(r"arrow/c/(bridge|helpers)", ("python/src/*.cc", "src/duck/*.cc"), 4),
     Address(
         r"arrow/compute/", ("src/ingest/*.cc", "src/client/*.cc", "src/table/table_replace.cc"), 4
     ),

@@ -22,7 +22,7 @@ packages=(
   libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libpugixml-dev libspdlog-dev libssl-dev
   liburing-dev libxxhash-dev libyaml-cpp-dev prometheus-cpp-dev
 )
-test_packages=(redis-server prometheus mmdebstrap libfaketime)
+test_packages=(redis-server prometheus mmdebstrap libfaketime strace)
 requirements=requirements-build.txt
 venv=.venv
 case "$level" in

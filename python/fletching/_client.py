@@ -256,6 +256,20 @@ class RemoteTables:
         target = self.target(table, "/rows") + (f"?{urlencode(query)}" if query else "")
         return self._run(lambda: self._remote.start_scan(target), Call.rows)
 
+    def sql(
+        self, query: str, parameters: list[tuple[str, Any]], timeout_ms: int, rows_max: int
+    ) -> RowStream:
+        document: dict[str, Any] = {"sql": query}
+        if parameters:
+            document["parameters"] = dict(parameters)
+        if timeout_ms:
+            document["timeout_ms"] = timeout_ms
+        if rows_max:
+            document["rows_max"] = rows_max
+        body = json.dumps(document, allow_nan=False).encode()
+        target = f"{self._prefix}/api/v1/sql"
+        return self._run(lambda: self._remote.start_sql(target, body), Call.rows)
+
     # -- calls --------------------------------------------------------------------------------
 
     def target(self, table: str, rest: str = "") -> str:

@@ -22,6 +22,7 @@ from fletching._load import Progress, find_files, open_files, reporter
 from fletching._native import Answer, Column, KeyArray, RowStream, TableInfo
 from fletching._result import ReadResult
 from fletching._schema import key_names, make_columns, stored_type, ttl_milliseconds
+from fletching._sql_result import SqlResult
 from fletching._table import Table
 
 
@@ -68,6 +69,9 @@ class Tables(Protocol):
         out: Any,
     ) -> Any: ...
     def scan(self, table: str, columns: list[str] | None, limit_rows: int) -> RowStream: ...
+    def sql(
+        self, query: str, parameters: list[tuple[str, Any]], timeout_ms: int, rows_max: int
+    ) -> RowStream: ...
     def add_column(self, table: str, column: Column) -> None: ...
     def widen_column(self, table: str, column: Column) -> None: ...
     def compact(self, table: str) -> None: ...
@@ -344,6 +348,60 @@ class Store:
         stream = self._engine.scan(name, wanted, -1 if limit is None else limit)
         # Batch by batch through Python: Ctrl-C is heard between two of them, and errors stay ours.
         return pa.RecordBatchReader.from_batches(pa.schema(stream), _batches(stream))
+
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        timeout_ms: int | None = None,
+        rows_max: int | None = None,
+    ) -> SqlResult:
+        """One SELECT in DuckDB's dialect over the tables, each as it is at one moment.
+
+            db.sql("SELECT carrier, avg(dep_delay) d FROM flights WHERE month = $1 GROUP BY 1", [6])
+
+        parameters: a list for $1, $2, ... or a dict for $name: None, bools, numbers, texts, and
+            lists of these, as in `WHERE id IN (SELECT unnest($ids))`.
+        timeout_ms: time until the last row was read; a minute if not given, or what a server says.
+        rows_max: an answer with more rows is an error; no limit if not given.
+        Errors: InvalidArgumentError in DuckDB's words, NotFoundError for a table, DeadlineError;
+        NotImplementedError where the package duckdb is missing: `pip install fletching[sql]`.
+        """
+        stream = self._engine.sql(query, _named(parameters), timeout_ms or 0, rows_max or 0)
+        return SqlResult(pa.RecordBatchReader.from_batches(pa.schema(stream), _batches(stream)))
+
+
+def _named(parameters: Sequence[Any] | Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    if parameters is None:
+        return []
+    if isinstance(parameters, Mapping):
+        return [(str(name), _plain_value(value)) for name, value in parameters.items()]
+    if isinstance(parameters, str) or not isinstance(parameters, Iterable):
+        raise InvalidArgumentError("parameters is a list, or a dict by name")
+    return [(str(at), _plain_value(value)) for at, value in enumerate(parameters, 1)]
+
+
+def _plain_value(value: Any) -> Any:
+    """NumPy's and Arrow's as Python's own, lists of any kind as lists."""
+    if isinstance(value, pa.Scalar):
+        value = value.as_py()
+    elif isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    elif isinstance(value, pa.Array | pa.ChunkedArray):
+        value = value.to_pylist()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain_value(member) for member in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InvalidArgumentError(f"{value} is no 64-bit integer; give it as text and cast it")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "tolist"):  # a pandas Series, an Index
+        return _plain_value(value.tolist())
+    raise InvalidArgumentError(
+        "a parameter is None, a bool, a number, a text or a list of these, not "
+        f"{type(value).__name__}; give times as text and cast them: $1::TIMESTAMP"
+    )
 
 
 def _batches(stream: RowStream) -> Iterator[pa.RecordBatch]:

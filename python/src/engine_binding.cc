@@ -26,6 +26,7 @@
 #include "python/src/keys.h"
 #include "python/src/matrix.h"
 #include "python/src/row_stream.h"
+#include "sql/sql_door.h"
 
 namespace nb = nanobind;
 
@@ -77,6 +78,21 @@ class OwningReader final : public arrow::RecordBatchReader {
   std::shared_ptr<Engine> engine_;  // destroyed after the reader
   std::shared_ptr<arrow::RecordBatchReader> reader_;
 };
+
+// Of `sql`: longest time that may be asked for, and what it is if nothing is said.
+constexpr int64_t kSqlMs = int64_t{24} * 3'600'000;
+constexpr int64_t kSqlDefaultMs = 60'000;
+
+duck::QueryValue QueryValueOf(nb::handle value) {
+  if (value.is_none()) return {};
+  if (nb::isinstance<nb::bool_>(value)) return {nb::cast<bool>(value)};
+  if (nb::isinstance<nb::int_>(value)) return {nb::cast<int64_t>(value)};
+  if (nb::isinstance<nb::float_>(value)) return {nb::cast<double>(value)};
+  if (nb::isinstance<nb::str>(value)) return {nb::cast<std::string>(value)};
+  duck::QueryList list;
+  for (const nb::handle member : nb::cast<nb::list>(value)) list.push_back(QueryValueOf(member));
+  return {std::move(list)};
+}
 
 class PythonEngine {
  public:
@@ -215,11 +231,31 @@ class PythonEngine {
 
   // In a child of a fork: the engine's threads are not here, so nothing of it may run again, not
   // even its end.
-  void Abandon() { new std::shared_ptr<Engine>(std::move(engine_)); }
+  void Abandon() {
+    new std::shared_ptr<Engine>(std::move(engine_));
+    new std::shared_ptr<sql::SqlDoor>(std::move(sql_));
+  }
 
   RowStream Scan(const std::string& table, Columns columns, int64_t limit_rows) const {
     const ScanRequest request{table, std::move(columns), limit_rows};
     auto reader = WithoutGil([&] { return engine_->Scan(request); });
+    return RowStream(std::make_shared<OwningReader>(engine_, std::move(reader)));
+  }
+
+  RowStream Sql(const std::string& query, const nb::list& parameters, int64_t timeout_ms,
+                int64_t rows_max) {
+    sql::SqlRequest request{.text = query, .timeout_ms = timeout_ms, .rows_max = rows_max};
+    for (const nb::handle parameter : parameters) {
+      const auto pair = nb::cast<nb::tuple>(parameter);
+      request.parameters.emplace_back(nb::cast<std::string>(pair[0]), QueryValueOf(pair[1]));
+    }
+    if (sql_ == nullptr) {
+      sql::SqlOptions options;
+      options.timeout_ms_max = kSqlMs;
+      sql_ = std::make_shared<sql::SqlDoor>(engine_.get(), options);
+    }
+    if (request.timeout_ms == 0) request.timeout_ms = kSqlDefaultMs;
+    auto reader = WithoutGil([&] { return sql_->Query(request); });
     return RowStream(std::make_shared<OwningReader>(engine_, std::move(reader)));
   }
 
@@ -262,6 +298,7 @@ class PythonEngine {
 
  private:
   std::shared_ptr<Engine> engine_;
+  std::shared_ptr<sql::SqlDoor> sql_;  // made by the first query
   std::atomic<bool> is_closed_ = false;
 };
 
@@ -439,6 +476,9 @@ void BindEngine(nb::module_& module) {
       .def("abandon", &PythonEngine::Abandon, "After a fork, in the child: forget this engine.")
       .def("scan", &PythonEngine::Scan, nb::arg("table"), nb::arg("columns") = nb::none(),
            nb::arg("limit_rows") = -1)
+      .def("sql", &PythonEngine::Sql, nb::arg("query"), nb::arg("parameters"),
+           nb::arg("timeout_ms"), nb::arg("rows_max"),
+           "parameters: of (name, value); 0: the default time, any number of rows.")
       .def("add_column", &PythonEngine::AddColumn, nb::arg("table"), nb::arg("column"))
       .def("widen_column", &PythonEngine::WidenColumn, nb::arg("table"), nb::arg("column"))
       .def("compact", &PythonEngine::Compact, nb::arg("table"))

@@ -223,6 +223,15 @@ class Remote {
     return std::make_unique<Call>(pool_, std::move(request));
   }
 
+  std::unique_ptr<Call> StartSql(const std::string& target, const nb::bytes& body) {
+    CallRequest request{.method = "POST", .target = target, .content_type = "application/json"};
+    request.accept = kArrowType;
+    request.body = arrow::Buffer::FromString(std::string(body.c_str(), body.size()));
+    request.safe_to_repeat = true;
+    request.streamed_answer = true;
+    return std::make_unique<Call>(pool_, std::move(request));
+  }
+
  private:
   std::unique_ptr<Call> StartKeys(const std::string& target, const client::KeysBody& body,
                                   bool safe_to_repeat) {
@@ -271,7 +280,8 @@ void BindRemote(nb::module_& module) {
       .def("start_write", &Remote::StartWrite, nb::arg("target"), nb::arg("source"),
            nb::arg("progress") = nb::none(),
            "progress: called now and then with the rows taken so far; may raise to end it.")
-      .def("start_scan", &Remote::StartScan, nb::arg("target"));
+      .def("start_scan", &Remote::StartScan, nb::arg("target"))
+      .def("start_sql", &Remote::StartSql, nb::arg("target"), nb::arg("body"));
   module.def(
       "read_table_info",
       [](const nb::bytes& json) {

@@ -135,6 +135,12 @@ Status AppendScalars(std::string* out, const arrow::Array& array, int64_t start,
     case arrow::Type::DOUBLE:
       AppendNumbers<arrow::DoubleArray>(out, array, start, count);
       return Status::OK();
+    case arrow::Type::DECIMAL128: {  // sums of integers in SQL; every digit
+      const auto& decimals = static_cast<const arrow::Decimal128Array&>(array);
+      AppendEach(out, array, start, count,
+                 [&](int64_t row) { out->append(decimals.FormatValue(row)); });
+      return Status::OK();
+    }
     default:
       return Unsupported("a column of type " + TypeName(*array.type()) + " has no JSON form");
   }

@@ -1,7 +1,8 @@
 // Columns -> {"columns": {"name": [values...], ...}}. Stage: render.
 //
 //   bool true/false; integers exact; floats shortest digits, float32 as its double expansion,
-//   NaN and infinities null; utf8; binary base64; dates, times, timestamps ISO 8601; lists
+//   NaN and infinities null; decimals exact; utf8; binary base64; dates, times, timestamps ISO
+//   8601; lists
 //
 // What it writes, ingest::ParseJsonColumns reads back as the same values (NaN excepted).
 #pragma once

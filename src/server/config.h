@@ -14,6 +14,7 @@
 #include "api/http/listener.h"
 #include "pull/pulled_table.h"
 #include "server/security.h"
+#include "sql/sql_door.h"
 
 namespace fletching::server {
 
@@ -51,6 +52,7 @@ struct ServerConfig {
   SecurityConfig security;
   LogLevel log_level = LogLevel::kInfo;
   bool log_requests = false;
+  sql::SqlOptions sql;                    // queries_max 0: no SQL
   std::vector<pull::PulledTable> tables;  // of the file
   RemoteConfig remote;
   bool promotes = false;  // --promote: make this folder the writer's, and end

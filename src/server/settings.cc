@@ -15,6 +15,8 @@ using Config = ServerConfig;
 
 // Where each number lives. Settings that hold a size, a duration or a count differ only in this.
 int64_t& MemoryBytes(Config& config) { return config.memory_budget_bytes; }
+int64_t& SqlBytes(Config& config) { return config.sql.duck.memory_bytes_max; }
+int64_t& SqlMs(Config& config) { return config.sql.timeout_ms_max; }
 int64_t& BodyBytes(Config& config) { return config.http.limits.data_bytes_max; }
 int64_t& JsonBytes(Config& config) { return config.http.handlers.json_bytes_max; }
 int64_t& KeysBytes(Config& config) { return config.http.limits.keys_bytes_max; }
@@ -34,6 +36,9 @@ int64_t& CacheBytes(Config& config) { return config.remote.cache_bytes; }
 bool& LogRequests(Config& config) { return config.log_requests; }
 bool& Lazy(Config& config) { return config.remote.lazy; }
 int& IoThreads(Config& config) { return config.http.io_threads; }
+int& SqlQueries(Config& config) { return config.sql.queries_max; }
+int& SqlThreads(Config& config) { return config.sql.duck.threads; }
+std::string& SqlLibrary(Config& config) { return config.sql.duck.library; }
 int& WriteThreads(Config& config) { return config.http.worker_threads; }
 
 using Number = int64_t& (*)(Config&);
@@ -240,6 +245,16 @@ constexpr auto kSettings = std::to_array<Setting>({
      ReadDuration<StallMs>, ShowDuration<StallMs>},
     {"limits.idle_time", "TIME", "Time a connection may wait between requests",
      ReadDuration<IdleMs>, ShowDuration<IdleMs>},
+    {"sql.queries", "N", "SQL queries at a time, one more is answered 503; 0: no SQL",
+     ReadCount<SqlQueries, 0, 1024>, ShowCount<SqlQueries>},
+    {"sql.memory", "SIZE", "Memory of all queries together; more goes to the data folder",
+     ReadSize<SqlBytes>, ShowSize<SqlBytes>},
+    {"sql.threads", "N", "Threads of all queries together", ReadCount<SqlThreads, 1, 1024>,
+     ShowCount<SqlThreads>},
+    {"sql.timeout", "TIME", "Time of a query until its last row was read", ReadDuration<SqlMs>,
+     ShowDuration<SqlMs>},
+    {"sql.library", "FILE", "A libduckdb.so; else that of Python's package duckdb is looked for",
+     ReadText<SqlLibrary>, ShowText<SqlLibrary>},
     {"metrics.prometheus_port", "HOST:PORT",
      "A port for /metrics alone, such as :9090; off is none", ReadMetrics, ShowMetrics},
     {"security.keys_file", "FILE", "Keys that callers need; `fletching keygen` prints its lines",

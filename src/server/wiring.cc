@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <signal.h>
@@ -245,6 +246,15 @@ void WindDown(const ServerConfig& config, http::HttpServer* server, flight::Flig
   if (!http_clean || !flight_clean) log->Write(LogLevel::kWarning, "connections_cut");
 }
 
+std::unique_ptr<sql::SqlDoor> OpenSql(const Engine* engine, const ServerConfig& config) {
+  if (config.sql.queries_max == 0) return nullptr;
+  sql::SqlOptions options = config.sql;
+  options.duck.spill_folder = config.data_dir + "/sql.spill";
+  std::error_code ignored;
+  std::filesystem::remove_all(options.duck.spill_folder, ignored);  // of a server that was killed
+  return std::make_unique<sql::SqlDoor>(engine, options);
+}
+
 class RemoteStop {
  public:
   explicit RemoteStop(RemoteSetup* remote) : remote_(remote) {}
@@ -291,6 +301,8 @@ Status Serve(const LoadedConfig& loaded) {
   http.tls = security->tls();
   http.spool_folder = config.data_dir;
   http.reads_may_wait = remote->reads_may_wait() || config.memory_budget_bytes > 0;
+  const std::unique_ptr<sql::SqlDoor> sql = OpenSql(engine.get(), config);
+  http.handlers.sql = sql.get();
   http.handlers.not_ready = [puller = puller.get(), remote = remote.get()] {
     const std::string why = remote->WhyNotReady();
     return why.empty() ? WhyNotReady(*puller) : why;

@@ -19,6 +19,9 @@
 namespace fletching {
 class Metrics;
 }
+namespace fletching::sql {
+class SqlDoor;
+}
 namespace fletching::api {
 class DoorStages;
 class DecodeBudget;
@@ -30,6 +33,7 @@ struct HandlerOptions {
   api::SchemaEcho schema_echo = api::SchemaEcho::kCreated;
   // JSON is decoded whole, at some four times its size, so it gets a bound of its own.
   int64_t json_bytes_max = int64_t{64} << 20;
+  sql::SqlDoor* sql = nullptr;  // null: SQL is not answered. Lifetime: as the engine
   // Why the server is not ready yet, or "": of what is loaded from elsewhere. May be empty.
   std::function<std::string()> not_ready;
   // What does not work while everything is still served; /health tells it. May be empty.
@@ -63,6 +67,8 @@ Result<HttpResponse> HandleAddColumn(const HandlerContext& context, const HttpRe
 Result<HttpResponse> HandleWidenColumn(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleCompact(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleRollBack(const HandlerContext& context, const HttpRequest& request);
+
+Result<HttpResponse> HandleQuery(const HandlerContext& context, const HttpRequest& request);
 
 Result<HttpResponse> HandleFetch(const HandlerContext& context, const HttpRequest& request);
 Result<HttpResponse> HandleScan(const HandlerContext& context, const HttpRequest& request);

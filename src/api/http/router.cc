@@ -45,6 +45,8 @@ constexpr auto kRoutes = std::to_array<Route>({
      kAdmin, HandleCompact},
     {kPost, "/api/v1/table/{name}/rollback", "roll_back", BodyKind::kNone, Place::kWorker, false,
      kAdmin, HandleRollBack},
+    {kPost, "/query", "query", BodyKind::kSchema, Place::kWorker, false, kAnyKey, HandleQuery},
+    {kPost, "/api/v1/sql", "sql", BodyKind::kSchema, Place::kWorker, false, kAnyKey, HandleQuery},
     // The paths of the first plan of the older generation.
     {kPost, "/v1/{name}", "fetch_plan", BodyKind::kKeys, Place::kInlineWhenSmall, false, kRead,
      HandleFetch},
