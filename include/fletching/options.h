@@ -49,8 +49,8 @@ struct EngineOptions {
   // Memory for rows: the key indexes of segments, rows that are used, and writes of one table that
   // are in no segment yet (memtable_bytes_max is a sixteenth of it at the most); other rows are
   // read from the disk, all of a look-up together. Less than the indexes take is too little, and
-  // is exceeded. On top come requests under way, 4 MiB for each thread that reads the disk, and 12
-  // bytes a row while a segment is written. 0: no limit, all is mapped and the kernel decides.
+  // is exceeded. On top come requests under way, some 20 MB while segments are merged, and what the
+  // allocators keep. 0: no limit, all is mapped and the kernel decides.
   // What it costs: docs/performance.md.
   int64_t memory_budget_bytes = 0;
 
