@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 import fletching
-from fletching import _bench, _cli_load, _completion, _keygen
+from fletching import _bench, _cli_load, _cli_sql, _completion, _keygen
 
 EPILOG = """\
 examples:
@@ -21,6 +21,7 @@ examples:
   fletching tables features
   fletching head features docs
   fletching get features docs a b c --columns score,clicks
+  fletching sql features "SELECT count(*) FROM docs WHERE clicks > 10"
   fletching snapshot features /backup/monday
   fletching serve --data-dir features
 
@@ -40,6 +41,7 @@ EXAMPLES = {
     "head": "  fletching head features docs -n 3\n  fletching head features docs --json",
     "get": "  fletching get features docs a b c --columns score,clicks\n"
     "  fletching get features weather JFK,2013-01-01T05:00:00Z      # a key of two columns",
+    "sql": _cli_sql.EXAMPLES,
     "compact": "  fletching compact features docs",
     "rollback": "  fletching rollback http://127.0.0.1:8080 docs    # of a server that runs\n"
     "  fletching rollback /var/lib/fletching docs",
@@ -114,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     get.add_argument("table")
     get.add_argument("key", nargs="+", help="a key; parts of a composite key with commas")
     get.add_argument("--columns", help="those wanted, with commas; all if not said")
+
+    _cli_sql.add_arguments(bare("sql", _cli_sql.run, "ask in SQL, once or at a prompt"))
 
     compact = command("compact", _compact, "merge the files of a table into one")
     compact.add_argument("table")
