@@ -267,7 +267,7 @@ def test_keys_say_which_tables(make_server, tmp_path):
     as_reader = {"authorization": f"Bearer {reader}"}
     refused = server.post("/query", both, **as_reader)
     assert refused.status == 403
-    assert "may not read table 'regions'" in refused.error
+    assert "role none on table 'regions'" in refused.error
     assert server.post("/query", {"sql": "SELECT count(*) FROM docs"}, **as_reader).status == 200
 
 

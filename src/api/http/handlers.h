@@ -49,6 +49,7 @@ struct HandlerContext {
   api::DecodeBudget* decode_budget = nullptr;    // of writes
   const Metrics* metrics = nullptr;              // what /metrics shows
   bool has_keys = false;                         // callers are asked for one
+  const access::Guard* guard = nullptr;          // null without keys; for what a body names
   const api::DoorStages* stages = nullptr;       // null: stages are not timed
 };
 

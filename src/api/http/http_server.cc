@@ -137,6 +137,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(Engine* engine,
                     .decode_budget = &shared.decode_budget,
                     .metrics = metrics,
                     .has_keys = options.guard != nullptr,
+                    .guard = options.guard,
                     .stages = &impl->metrics->stages()};
   shared.limits = options.limits;
   if (options.reads_may_wait) shared.inline_bytes_max = 0;
