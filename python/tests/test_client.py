@@ -363,6 +363,8 @@ def test_the_async_client_has_every_call(url):
     async def run():
         async with fletching.connect_async(url, connections_max=8) as client:
             await client.write("docs", DOCS, key="id")
+            counted = await client.sql("SELECT count(*) AS n FROM docs WHERE id = $1", ["b"])
+            assert counted.to_arrow().to_pylist() == [{"n": 1}]
             results = await asyncio.gather(
                 *(client.read("docs", [key], ["clicks"]) for key in "abc" * 100)
             )
